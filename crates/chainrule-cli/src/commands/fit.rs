@@ -1,0 +1,380 @@
+//! `fit`: from a table to a model file with an honest score.
+
+use crate::failure::Failure;
+use crate::input;
+use crate::interrupt;
+use crate::output::Output;
+use crate::progress::{self, Progress};
+use chainrule::Processor;
+use chainrule::kernels::InstructionSet;
+use chainrule::train::{Ended, Event};
+use chainrule_table::metrics::Metrics;
+use chainrule_table::recipe::{self, Fitted, OPTIONS, Start, Tables};
+use chainrule_table::{Model, Task};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// The options of `fit`.
+#[derive(clap::Args, Debug)]
+#[command(
+    about = "Train a network on a table",
+    after_help = "Examples:\n  \
+        chainrule fit houses.csv --target price\n  \
+        chainrule fit houses.csv --target price --hidden 64,64 --dropout 0.2 --seed 1 -o model.safetensors\n  \
+        chainrule fit train.csv --target price --test test.csv --json\n  \
+        chainrule fit tutorial.csv --target y --preset plain --hidden 3,2 --learning-rate 0.001 --seed 1"
+)]
+pub struct Options {
+    /// The table, a CSV file with a header; `-` is standard input
+    data: PathBuf,
+    /// A table of rows for the score, instead of holding some back
+    #[arg(long, value_name = "FILE")]
+    test: Option<PathBuf>,
+    /// A table of rows that decide when to stop, instead of holding some back
+    #[arg(long, value_name = "FILE")]
+    validation: Option<PathBuf>,
+    /// A model file whose encoding and parameters are the start
+    #[arg(long, value_name = "MODEL")]
+    start: Option<PathBuf>,
+    /// A TOML file of options, by the same names; the command line wins
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the options in use as TOML and end
+    #[arg(long)]
+    print_config: bool,
+    /// Threads; the result is the same for any number [default: the machine's]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Write every epoch as a line of JSON
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    /// Print nothing but errors
+    #[arg(long)]
+    quiet: bool,
+    /// Replace existing files
+    #[arg(long)]
+    force: bool,
+    /// The model file [default: the table's name with .safetensors, -2, -3, … if taken]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    recipe: RecipeOptions,
+}
+
+/// The recipe's options, by its own list: their names and help have one home.
+#[derive(Debug, Default)]
+struct RecipeOptions(Vec<(&'static str, String)>);
+
+impl clap::Args for RecipeOptions {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        OPTIONS.iter().fold(command, |command, (name, help)| {
+            command.arg(clap::Arg::new(*name).long(*name).help(*help).value_name("VALUE").allow_hyphen_values(true))
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for RecipeOptions {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        let given = OPTIONS.iter().filter_map(|(name, _)| Some((*name, matches.get_one::<String>(name)?.clone())));
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// The instructions and threads of a run. The hidden variable serves tests that compare instruction sets.
+pub(crate) fn processor(threads: Option<usize>) -> Result<Processor, Failure> {
+    let threads = match threads {
+        Some(threads) if !(1..=1024).contains(&threads) => {
+            return Err(Failure::Fault(format!("threads: expected a number from 1 to 1024, got {threads}")));
+        }
+        Some(threads) => threads,
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let set = match std::env::var("CHAINRULE_INSTRUCTIONS") {
+        Ok(name) => InstructionSet::available()
+            .into_iter()
+            .find(|set| set.name() == name)
+            .ok_or_else(|| Failure::Fault(format!("CHAINRULE_INSTRUCTIONS: this processor has no `{name}`")))?,
+        Err(_) => InstructionSet::detect(),
+    };
+    Ok(Processor::with_instruction_set(threads, set))
+}
+
+fn recipe_options(options: &Options) -> Result<recipe::Options, Failure> {
+    let mut all = recipe::Options::default();
+    if let Some(path) = &options.config {
+        let fault = |reason: String| Failure::Fault(format!("{}: {reason}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+        let table: toml::Table =
+            text.parse().map_err(|error: toml::de::Error| fault(error.to_string().replace('\n', " ").trim().into()))?;
+        for (name, value) in table {
+            let plain = |value: &toml::Value| match value {
+                toml::Value::String(text) => Some(text.clone()),
+                toml::Value::Integer(_) | toml::Value::Float(_) => Some(value.to_string()),
+                _ => None,
+            };
+            let text = match &value {
+                toml::Value::Array(items) => {
+                    items.iter().map(plain).collect::<Option<Vec<_>>>().map(|all| all.join(","))
+                }
+                value => plain(value),
+            };
+            let text =
+                text.ok_or_else(|| fault(format!("{name}: expected a text, a number or a list of them, got {value}")))?;
+            all.set(&name, &text).map_err(|error| fault(error.to_string()))?;
+        }
+    }
+    for (name, value) in &options.recipe.0 {
+        all.set(name, value)?;
+    }
+    Ok(all)
+}
+
+/// Trains, saves and reports.
+///
+/// # Errors
+/// If an option, the data or the run is at fault; then nothing is written.
+pub fn run(options: &Options) -> Result<(), Failure> {
+    let started = Instant::now();
+    let recipe = recipe_options(options)?;
+    if options.print_config {
+        return Output::stdout()
+            .write(|out| out.write_all(config_text(&recipe).as_bytes()).map_err(Failure::Write))
+            .map(drop);
+    }
+    if recipe.get("target").is_none() {
+        let header = input::table(&options.data)?;
+        let names: Vec<&str> = header.columns().iter().map(|column| column.name()).take(20).collect();
+        return Err(Failure::Fault(format!(
+            "say what to predict with --target COLUMN; the columns are {}",
+            names.join(", ")
+        )));
+    }
+    let plan = recipe::Plan::new(&recipe)?;
+    let output = match &options.output {
+        Some(path) => Output::explicit(path, options.force)?,
+        None => Output::default_name(&default_name(&options.data)),
+    };
+    let log = options.log.as_deref().map(|path| Output::explicit(path, options.force)).transpose()?;
+    let processor = processor(options.threads)?;
+    let table = input::table(&options.data)?;
+    let test = options.test.as_deref().map(input::table).transpose()?;
+    let validation = options.validation.as_deref().map(input::table).transpose()?;
+    let start = options.start.as_deref().map(input::predictor).transpose()?;
+    let tables = Tables { table: &table, test: test.as_ref(), validation: validation.as_ref(), start: start.as_ref() };
+
+    interrupt::watch();
+    let talk = !options.quiet && !options.json;
+    let told = !options.quiet;
+    let plain_lines = plan.preset == recipe::Preset::Plain && talk;
+    let mut progress = (told && !plain_lines).then(Progress::new);
+    let (mut epochs, mut lines) = (0, String::new());
+    let mut tell_start = |start: &Start| {
+        epochs = start.epochs;
+        if told {
+            let _ = io::stderr().write_all(start_text(&options.data, &table, start).as_bytes());
+        }
+    };
+    let of = std::cell::Cell::new(0);
+    let mut begin = |start: &Start| {
+        of.set(start.epochs);
+        tell_start(start);
+    };
+    let mut watch = |event: Event<'_>| {
+        match event {
+            Event::Step { step, loss, .. } => {
+                // The tutorial's own lines.
+                if plain_lines && (step - 1) % 100 == 0 {
+                    let _ = writeln!(io::stdout(), "Iteration {}: Loss = {loss:.6}", step - 1);
+                }
+            }
+            Event::Epoch(epoch) => {
+                if let Some(progress) = &mut progress {
+                    progress.show(progress::Epoch {
+                        done: epoch.epoch,
+                        of: of.get(),
+                        training_loss: epoch.loss,
+                        validation_loss: epoch.validation_loss,
+                    });
+                }
+                if log.is_some() {
+                    let line = json!({
+                        "epoch": epoch.epoch, "steps": epoch.steps, "loss": epoch.loss,
+                        "validation_loss": epoch.validation_loss, "best": epoch.best,
+                        "learning_rate": epoch.learning_rate, "gradient_norms": epoch.gradient_norms, "dead": epoch.dead,
+                    });
+                    let _ = writeln!(lines, "{line}");
+                }
+            }
+        }
+        if interrupt::interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let fitted = recipe::fit(&tables, &recipe, &processor, &mut begin, &mut watch)?;
+    drop(progress);
+    let bytes = fitted.model.to_file()?.write_bytes()?;
+    let fingerprint = chainrule::ModelFile::read_bytes(&bytes)?.metadata["fingerprint"].clone();
+    let path = output.write(|out| out.write_all(&bytes).map_err(Failure::Write))?;
+    if let Some(log) = log {
+        log.write(|out| out.write_all(lines.as_bytes()).map_err(Failure::Write))?;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let name = path.as_deref().map_or("-".into(), |path| path.display().to_string());
+    let text = if options.json {
+        format!("{}\n", summary_json(&fitted, &name, &fingerprint, &table, seconds))
+    } else if options.quiet || path.is_none() {
+        String::new()
+    } else {
+        summary_text(&fitted, &name, &fingerprint, &options.data, seconds)
+    };
+    Output::stdout().write(|out| out.write_all(text.as_bytes()).map_err(Failure::Write))?;
+    if fitted.report.ended == Ended::Stopped && interrupt::interrupted() {
+        return Err(Failure::Interrupted);
+    }
+    Ok(())
+}
+
+fn config_text(recipe: &recipe::Options) -> String {
+    let given = OPTIONS.iter().filter_map(|(name, help)| Some((name, help, recipe.get(name)?)));
+    given.fold(String::new(), |text, (name, help, value)| {
+        let value = match value.parse::<f64>() {
+            Ok(number) if number.is_finite() && !value.contains(['e', 'E', '+']) => value.to_owned(),
+            _ => toml::Value::String(value.to_owned()).to_string(),
+        };
+        text + &format!("{name} = {value}  # {help}\n")
+    })
+}
+
+fn default_name(data: &Path) -> PathBuf {
+    if data == Path::new("-") {
+        return PathBuf::from("model.safetensors");
+    }
+    PathBuf::from(data.file_name().unwrap_or(data.as_os_str())).with_extension("safetensors")
+}
+
+fn start_text(data: &Path, table: &chainrule_table::Table, start: &Start) -> String {
+    let mut text = format!(
+        "data      {}: {} rows, {} columns → {} inputs\n",
+        data.display(),
+        table.rows(),
+        table.columns().len(),
+        start.inputs
+    );
+    for note in &start.notes {
+        text += &format!("note      {note}\n");
+    }
+    let layers: Vec<String> = start.layers.iter().map(ToString::to_string).collect();
+    text += &format!("network   {} ({} parameters)\n", layers.join(", "), start.parameters);
+    text += &format!(
+        "training  {}, {} rows; {} choose when to stop, {} are held back for the score; at most {} epochs\n",
+        match start.task {
+            Task::Regression => "regression",
+            Task::Classification => "classification",
+        },
+        start.rows.training,
+        start.rows.choosing,
+        start.rows.scoring,
+        start.epochs
+    );
+    text
+}
+
+fn metrics_text(metrics: &Metrics) -> String {
+    let Value::Object(map) = serde_json::to_value(metrics).unwrap_or_default() else { return String::new() };
+    let part = |(name, value): (&String, &Value)| Some(format!("{name} {}", significant(value.as_f64()?)));
+    map.iter().filter_map(part).collect::<Vec<_>>().join("  ")
+}
+
+/// Five significant digits, trailing zeros kept.
+pub(crate) fn significant(x: f64) -> String {
+    let digits = if x == 0.0 || !x.is_finite() { 4 } else { 4 - (x.abs().log10_floor()) };
+    if (0..=12).contains(&digits) { format!("{x:.*}", digits as usize) } else { format!("{x:.4e}") }
+}
+
+trait Log10Floor {
+    fn log10_floor(self) -> i32;
+}
+
+impl Log10Floor for f64 {
+    /// The decimal exponent, from the scientific form.
+    fn log10_floor(self) -> i32 {
+        format!("{self:e}").split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0)
+    }
+}
+
+fn summary_text(fitted: &Fitted, name: &str, fingerprint: &Value, data: &Path, seconds: f64) -> String {
+    let report = &fitted.report;
+    let mut text = format!(
+        "trained   {} epochs ({} steps) in {seconds:.1} s on {} thread{}, best epoch {}{}\n",
+        report.epochs,
+        report.steps,
+        report.threads,
+        if report.threads == 1 { "" } else { "s" },
+        report.best_epoch,
+        match report.ended {
+            Ended::Completed => "",
+            Ended::Patience => "; stopped: no improvement",
+            Ended::Stopped => "; interrupted",
+            Ended::Converged => "; converged",
+        }
+    );
+    match (&fitted.score, &fitted.baseline) {
+        (Some(score), Some((linear, constant))) => {
+            let constant_name = match score {
+                Metrics::Regression(_) => "the mean",
+                Metrics::Classification(_) => "class shares",
+            };
+            let _ = writeln!(text, "score     {}  (on {} held-back rows)", metrics_text(score), fitted.rows.scoring);
+            let _ = writeln!(text, "baseline  {}  (a linear model)", metrics_text(linear));
+            let _ = writeln!(text, "          {}  ({constant_name})", metrics_text(constant));
+        }
+        _ => text += &format!("loss      {}  (on the training rows; none were held back)\n", significant(report.loss)),
+    }
+    let fingerprint = fingerprint.as_str().unwrap_or_default();
+    text += &format!("model     {name}  (weights {})\n", fingerprint.get(..16).unwrap_or(fingerprint));
+    text += &format!("next      chainrule predict {name} {}\n", data.display());
+    text
+}
+
+fn summary_json(
+    fitted: &Fitted,
+    name: &str,
+    fingerprint: &Value,
+    table: &chainrule_table::Table,
+    seconds: f64,
+) -> Value {
+    let report = &fitted.report;
+    let model: &Model = &fitted.model;
+    json!({
+        "model": name,
+        "fingerprint": fingerprint,
+        "data_fingerprint": model.facts["data_fingerprint"],
+        "task": model.target.task().name(),
+        "rows": {"training": fitted.rows.training, "choosing": fitted.rows.choosing, "scoring": fitted.rows.scoring},
+        "columns": table.columns().len(),
+        "parameters": model.network.parameters(),
+        "epochs": report.epochs,
+        "best_epoch": report.best_epoch,
+        "threads": report.threads,
+        "seconds": seconds,
+        "loss": report.loss,
+        "score": fitted.score,
+        "baseline": fitted.baseline.as_ref().map(|(linear, _)| linear),
+        "baseline_constant": fitted.baseline.as_ref().map(|(_, constant)| constant),
+        "notes": fitted.notes,
+    })
+}

@@ -1,0 +1,128 @@
+//! `inspect`: what a model file holds.
+
+use crate::failure::{Failure, printable};
+use crate::input;
+use crate::output::Output;
+use chainrule::ModelFile;
+use chainrule::model_file::Tensor;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// The options of `inspect`.
+#[derive(clap::Args, Debug)]
+#[command(
+    about = "Show what a model file holds",
+    after_help = "Examples:\n  \
+        chainrule inspect houses.safetensors\n  \
+        chainrule inspect houses.safetensors --json\n  \
+        chainrule inspect - < houses.safetensors"
+)]
+pub struct Options {
+    /// The model file; `-` is standard input
+    model: PathBuf,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the facts of a model file, each of which has been checked against its checksum.
+///
+/// # Errors
+/// If there is no such file, or it is not a model of ours, whole and unaltered.
+pub fn run(options: &Options) -> Result<(), Failure> {
+    let model = input::model(&options.model)?;
+    let text = if options.json { format!("{}\n", as_json(&model)) } else { as_text(&model) };
+    Output::stdout().write(|out| out.write_all(text.as_bytes()).map_err(Failure::Write))?;
+    Ok(())
+}
+
+/// The keys of the metadata that say what the file is, apart from what the model is.
+const ABOUT_THE_FILE: [&str; 4] = ["format_version", "library_version", "fingerprint", "checksum"];
+
+fn as_json(model: &ModelFile) -> Value {
+    let tensor = |(name, tensor): (&String, &Tensor)| json!({"name": name, "dtype": tensor.dtype().name(), "shape": tensor.shape()});
+    let mut metadata = model.metadata.clone();
+    let mut all = json!({
+        "parameters": parameters(model),
+        "tensors": in_order(model).into_iter().map(tensor).collect::<Vec<_>>(),
+    });
+    for key in ABOUT_THE_FILE {
+        all[key] = metadata.remove(key).unwrap_or_default();
+    }
+    all["metadata"] = metadata.into();
+    all
+}
+
+fn as_text(model: &ModelFile) -> String {
+    let fact = |key: &str| printable(model.metadata.get(key).and_then(Value::as_str).unwrap_or_default());
+    let mut text = format!(
+        "chainrule model, format {}, written by chainrule {}\nfingerprint {}\nparameters {}\n",
+        model.metadata["format_version"],
+        fact("library_version"),
+        fact("fingerprint"),
+        parameters(model),
+    );
+    let names: Vec<String> = model.tensors.keys().map(|name| printable(name)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).clamp(6, 60);
+    if !names.is_empty() {
+        text += &format!("\n{:width$}  type  shape\n", "tensor");
+    }
+    for (name, tensor) in in_order(model) {
+        text += &format!("{:width$}  {}   {:?}\n", printable(name), tensor.dtype().name(), tensor.shape());
+    }
+    let facts = model.metadata.iter().filter(|(key, _)| !ABOUT_THE_FILE.contains(&key.as_str()));
+    for (i, (key, value)) in facts.enumerate() {
+        text += if i == 0 { "\n" } else { "" };
+        outline(&printable(key), value, 0, &mut text);
+    }
+    text
+}
+
+/// Numbers that training has found; the running statistics of a batch norm are not among them.
+fn parameters(model: &ModelFile) -> usize {
+    let trained = |name: &str| !name.rsplit('.').next().is_some_and(|last| last.starts_with("running_"));
+    model.tensors.iter().filter(|(name, _)| trained(name)).map(|(_, tensor)| tensor.len()).sum()
+}
+
+/// The tensors in the order of the layers: 2 before 10.
+fn in_order(model: &ModelFile) -> Vec<(&String, &Tensor)> {
+    let mut tensors: Vec<_> = model.tensors.iter().collect();
+    tensors.sort_by_cached_key(|(name, _)| -> Vec<(u64, String)> {
+        name.split('.').map(|part| (part.parse().unwrap_or(u64::MAX), part.to_owned())).collect()
+    });
+    tensors
+}
+
+/// `key: value` on one line where it fits, else a line each for what is inside; of a long list the beginning.
+fn outline(key: &str, value: &Value, indent: usize, text: &mut String) {
+    const COLUMNS: usize = 100;
+    const LINES: usize = 20;
+    let whole = match value {
+        Value::String(value) => printable(value),
+        value => printable(&value.to_string()),
+    };
+    let room = COLUMNS.saturating_sub(indent + key.chars().count() + 2);
+    *text += &format!("{:indent$}{key}:", "");
+    match value {
+        Value::Object(object) if whole.chars().count() > room => {
+            *text += "\n";
+            object.iter().for_each(|(key, value)| outline(&printable(key), value, indent + 2, text));
+        }
+        Value::Array(items) if whole.chars().count() > room => {
+            if !items.iter().any(|item| item.is_object() || item.is_array()) {
+                let start: String = whole.chars().take(room.saturating_sub(20)).collect();
+                let start = start.rsplit_once(',').map_or("[", |(start, _)| start);
+                *text += &format!(" {start}, … {} in all]\n", items.len());
+                return;
+            }
+            *text += "\n";
+            for (i, item) in items.iter().take(LINES).enumerate() {
+                outline(&(i + 1).to_string(), item, indent + 2, text);
+            }
+            if items.len() > LINES {
+                *text += &format!("{:indent$}  … {} in all; --json shows them\n", "", items.len());
+            }
+        }
+        _ => *text += &format!(" {whole}\n"),
+    }
+}

@@ -1,0 +1,56 @@
+//! The `chainrule` command: it converts, calls and reports; the mathematics is the library's.
+//!
+//! Data goes to standard output, everything else to standard error. [`failure`] says what the exit status means,
+//! [`output`] how a file is written whole or not at all.
+
+pub mod commands;
+pub mod failure;
+pub mod input;
+pub mod interrupt;
+pub mod output;
+pub mod progress;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "chainrule",
+    version,
+    about = "Feed-forward neural networks you can see through",
+    after_help = "Examples:\n  \
+        chainrule fit houses.csv --target price            train, score, save a model\n  \
+        chainrule predict houses.safetensors new.csv       predict new rows\n  \
+        chainrule evaluate houses.safetensors test.csv     score the model\n  \
+        chainrule inspect houses.safetensors               what the model file holds\n  \
+        chainrule tutorial                                 how a network works, by hand\n\n\
+        `chainrule COMMAND --help` shows a command's options and examples."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Fit(commands::fit::Options),
+    Predict(commands::predict::Options),
+    Evaluate(commands::evaluate::Options),
+    Inspect(commands::inspect::Options),
+    Tutorial(commands::tutorial::Options),
+}
+
+/// Runs the command line of this process; what may go wrong comes out as one line and an exit status.
+pub fn main() -> ExitCode {
+    failure::report(failure::contained(|| {
+        let cli = Cli::try_parse().map_err(Failure::Usage)?;
+        match cli.command {
+            Command::Fit(options) => commands::fit::run(&options),
+            Command::Predict(options) => commands::predict::run(&options),
+            Command::Evaluate(options) => commands::evaluate::run(&options),
+            Command::Inspect(options) => commands::inspect::run(&options),
+            Command::Tutorial(options) => commands::tutorial::run(&options),
+        }
+    }))
+}

@@ -1,0 +1,750 @@
+//! The recipe: from a table to a model with an honest score. Every shell calls it; none has its own.
+//!
+//! Rows have one of three roles: *scoring* rows enter no choice, *choosing* rows stop the training early, *training*
+//! rows are learnt from (encoder and target scale are fitted on them alone). Scoring rows are drawn by
+//! `default_rng([seed, 2, 0]).permutation(n)`, choosing rows of the rest by `default_rng([seed, 2, 1])`.
+
+use crate::encoder::Encoder;
+use crate::error::TableError;
+use crate::fingerprint::data_fingerprint;
+use crate::metrics::{self, Metrics};
+use crate::model::{AnyNetwork, Model, Predictions, outputs_for};
+use crate::note::Note;
+use crate::scale::Scale;
+use crate::schema::{Schema, SchemaOptions, Task, sample_weights};
+use crate::split::hold_back;
+use crate::table::Table;
+use crate::target::Target;
+use chainrule::loss::Link;
+use chainrule::random::default_rng;
+use chainrule::train::{self, Ended, Event, Report};
+use chainrule::{
+    Activation, Data, Error, Initialiser, Layer, Loss, Matrix, Network, Optimizer, Processor, Scalar, Schedule,
+};
+use serde_json::{Map, Value, json};
+use std::fmt;
+use std::ops::ControlFlow;
+use std::str::FromStr;
+
+/// What can go wrong between a table and a model.
+#[derive(Debug)]
+pub enum FitError {
+    /// The table or its columns are at fault.
+    Table(TableError),
+    /// An option, the network or the run is at fault.
+    Engine(Error),
+}
+
+impl fmt::Display for FitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Table(error) => error.fmt(f),
+            Self::Engine(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for FitError {}
+
+/// Where the options that nobody gave come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// A sound modern start: standardised columns, He's weights, AdamW with a cosine, dropout, early stopping.
+    Default,
+    /// The tutorial's method to the letter: no scaling, no rows held back, relu, N(0, 0.001²), full batch gradient
+    /// descent, f64.
+    Plain,
+}
+
+/// The norm after each hidden dense layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norm {
+    /// None.
+    None,
+    /// Batch norm.
+    Batch,
+    /// Layer norm.
+    Layer,
+}
+
+/// The options that shape a model, by the names that the command line, a configuration file and a model file use.
+/// What is `None` is chosen by the preset and the data.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    given: Vec<(&'static str, String)>,
+}
+
+/// Every option: name, and what it takes.
+pub const OPTIONS: [(&str, &str); 28] = [
+    ("target", "the column to predict"),
+    ("preset", "default, or plain: the tutorial's method to the letter"),
+    ("task", "regression or classification [inferred]"),
+    ("ignore", "columns not to use, separated by commas"),
+    ("categorical", "columns that are categories even if they look like numbers"),
+    ("sample-weight", "the column of row weights"),
+    ("test-fraction", "share of the rows held back for the score [0.1]"),
+    ("validation-fraction", "share of the rest that decides when to stop [0.15]"),
+    ("scale", "standard or none: what is done with columns of numbers [standard]"),
+    ("target-scale", "standard or none: what is done with a numeric target [standard]"),
+    ("hidden", "widths of the hidden layers: 64,64, or none for a linear model [128,64]"),
+    ("activation", "one for all hidden layers, or one each: relu,tanh [relu]"),
+    ("init", "he, glorot, lecun, normal:0.001, uniform:0.1, zeros, … [by activation]"),
+    ("dropout", "share of hidden neurons dropped in training, 0 to below 1 [0.1]"),
+    ("norm", "none, batch or layer [none]"),
+    ("loss", "squared_error, absolute_error, huber, quantile:0.1:0.9, poisson, … [by task]"),
+    ("optimizer", "gradient_descent, momentum, nesterov, rmsprop, adam, adamw, lbfgs [adamw]"),
+    ("learning-rate", "base learning rate [0.001 for adamw]"),
+    ("schedule", "constant, step, exponential, cosine, one_cycle, cos_log, plateau, … [cosine:0.05]"),
+    ("epochs", "passes over the training rows, at most [by the number of rows]"),
+    ("batch-size", "rows of a mini-batch, or all [by the number of rows]"),
+    ("weight-decay", "decoupled weight decay [0.01 for adamw]"),
+    ("l1", "penalty on the sum of absolute weights [0]"),
+    ("l2", "penalty on half the sum of squared weights [0]"),
+    ("clip-norm", "largest norm of the gradient [none]"),
+    ("patience", "epochs without improvement before stopping [40]"),
+    ("seed", "seed of weights, row order, dropout and splits [0]"),
+    ("precision", "f32 or f64 [f32]"),
+];
+
+impl Options {
+    /// Sets an option by its name. Whether the value makes sense is checked by [`fit`].
+    ///
+    /// # Errors
+    /// If there is no such option.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        let names = OPTIONS.map(|(name, _)| name);
+        let Some(&name) = names.iter().find(|known| **known == name) else {
+            return Err(Error::unknown_name("option", name, &names));
+        };
+        self.given.retain(|(given, _)| *given != name);
+        self.given.push((name, value.to_owned()));
+        Ok(())
+    }
+
+    /// What was given for an option.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.given.iter().find(|(given, _)| *given == name).map(|(_, value)| value.as_str())
+    }
+
+    fn parse<P: FromStr>(
+        &self,
+        name: &'static str,
+        expected: &str,
+        allowed: impl Fn(&P) -> bool,
+    ) -> Result<Option<P>, Error> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        match text.trim().parse().ok().filter(allowed) {
+            Some(value) => Ok(Some(value)),
+            None => Err(Error::Value { what: name, expected: expected.into(), got: text.into() }),
+        }
+    }
+
+    /// As [`parse`](Self::parse) for the library's own names, whose errors say more.
+    fn name<P: FromStr<Err = Error>>(&self, name: &'static str) -> Result<Option<P>, Error> {
+        self.get(name).map(str::parse).transpose()
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        let parts = self.get(name).unwrap_or_default().split(',').map(|part| part.trim().to_owned());
+        parts.filter(|part| !part.is_empty()).collect()
+    }
+}
+
+/// All choices made: what a run really does. Written into the model file, so that the run can be repeated.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Of which the rest is filled in.
+    pub preset: Preset,
+    schema: SchemaOptions,
+    test_fraction: f64,
+    validation_fraction: f64,
+    scale: Scale,
+    target_scale: Option<Scale>,
+    hidden: Vec<usize>,
+    activations: Vec<Activation>,
+    init: Option<Initialiser>,
+    dropout: f64,
+    norm: Norm,
+    loss: Option<Loss>,
+    optimizer: Optimizer,
+    learning_rate: Option<f64>,
+    schedule: Schedule,
+    epochs: Option<usize>,
+    /// `Some(None)`: all rows.
+    batch_size: Option<Option<usize>>,
+    weight_decay: Option<f64>,
+    l1: f64,
+    l2: f64,
+    clip_norm: Option<f64>,
+    patience: Option<usize>,
+    seed: u64,
+    double: bool,
+}
+
+const PLENTY: usize = 100_000_000;
+
+impl Plan {
+    /// Fills in what the preset says.
+    ///
+    /// # Errors
+    /// If a value makes no sense.
+    pub fn new(options: &Options) -> Result<Self, Error> {
+        let preset = match options.get("preset") {
+            None | Some("default") => Preset::Default,
+            Some("plain") => Preset::Plain,
+            Some(other) => return Err(Error::unknown_name("preset", other, &["default", "plain"])),
+        };
+        let plain = preset == Preset::Plain;
+        let share = |name, default| {
+            let share = options.parse(name, "a share from 0 to below 1", |x: &f64| (0.0..1.0).contains(x))?;
+            Ok::<f64, Error>(share.unwrap_or(default))
+        };
+        let positive = |name| options.parse(name, "a number above 0", |x: &f64| *x > 0.0 && x.is_finite());
+        let not_negative = |name| options.parse(name, "a number from 0", |x: &f64| *x >= 0.0 && x.is_finite());
+        let count = |name| options.parse(name, "a whole number from 1", |x: &usize| (1..=PLENTY).contains(x));
+        let hidden = match options.get("hidden") {
+            None if plain => vec![3, 2],
+            None => vec![128, 64],
+            Some("none") => Vec::new(),
+            Some(text) => {
+                let widths: Option<Vec<usize>> = text
+                    .split(',')
+                    .map(|width| width.trim().parse().ok().filter(|w| (1..=PLENTY).contains(w)))
+                    .collect();
+                widths.ok_or_else(|| Error::Value {
+                    what: "hidden",
+                    expected: "widths from 1, as 64,64, or none".into(),
+                    got: text.into(),
+                })?
+            }
+        };
+        let mut activations: Vec<Activation> =
+            options.get("activation").unwrap_or("relu").split(',').map(str::parse).collect::<Result<_, _>>()?;
+        if activations.len() == 1 {
+            activations = vec![activations[0].clone(); hidden.len()];
+        }
+        if activations.len() != hidden.len() {
+            return Err(Error::Length { what: "activations", expected: hidden.len(), got: activations.len() });
+        }
+        let norm = match options.get("norm") {
+            None | Some("none") => Norm::None,
+            Some("batch") => Norm::Batch,
+            Some("layer") => Norm::Layer,
+            Some(other) => return Err(Error::unknown_name("norm", other, &["none", "batch", "layer"])),
+        };
+        let optimizer = options.name("optimizer")?.unwrap_or(match plain {
+            true => Optimizer::GradientDescent,
+            false => Optimizer::AdamW(Default::default()),
+        });
+        let lbfgs = matches!(optimizer, Optimizer::Lbfgs { .. });
+        let batch_size = match options.get("batch-size") {
+            None if plain || lbfgs => Some(None),
+            None => None,
+            Some("all") => Some(None),
+            Some(_) => Some(count("batch-size")?),
+        };
+        let double = match options.get("precision") {
+            None => plain,
+            Some("f32") => false,
+            Some("f64") => true,
+            Some(other) => return Err(Error::unknown_name("precision", other, &["f32", "f64"])),
+        };
+        let init = options.name("init")?;
+        Ok(Self {
+            preset,
+            schema: SchemaOptions {
+                target: options.get("target").unwrap_or_default().into(),
+                task: options.name("task")?,
+                categorical: options.list("categorical"),
+                ignore: options.list("ignore"),
+                sample_weight: options.get("sample-weight").map(str::to_owned),
+            },
+            test_fraction: share("test-fraction", if plain { 0.0 } else { 0.1 })?,
+            validation_fraction: share("validation-fraction", if plain { 0.0 } else { 0.15 })?,
+            scale: options.name("scale")?.unwrap_or(if plain { Scale::None } else { Scale::Standard }),
+            target_scale: options.name("target-scale")?.or(plain.then_some(Scale::None)),
+            dropout: share("dropout", if plain || lbfgs || hidden.is_empty() { 0.0 } else { 0.1 })?,
+            hidden,
+            activations,
+            init: init.or(plain.then_some(Initialiser::Normal(0.001))),
+            norm,
+            loss: options.name("loss")?,
+            learning_rate: positive("learning-rate")?,
+            schedule: options.name("schedule")?.unwrap_or(match plain || lbfgs {
+                true => Schedule::Constant,
+                false => Schedule::Cosine { warmup: 0.05 },
+            }),
+            optimizer,
+            epochs: count("epochs")?,
+            batch_size,
+            weight_decay: not_negative("weight-decay")?,
+            l1: not_negative("l1")?.unwrap_or(0.0),
+            l2: not_negative("l2")?.unwrap_or(0.0),
+            clip_norm: positive("clip-norm")?,
+            patience: count("patience")?,
+            seed: options.parse("seed", "a whole number from 0", |_: &u64| true)?.unwrap_or(0),
+            double,
+        })
+    }
+
+    /// The loss for a target, and whether its scale stays.
+    fn loss(&self, task: Task, classes: usize) -> Result<Loss, Error> {
+        let loss = self.loss.clone().unwrap_or(match task {
+            Task::Regression => Loss::SquaredError,
+            Task::Classification if classes == 2 => Loss::BinaryCrossEntropy,
+            Task::Classification => Loss::CrossEntropy { smoothing: 0.0 },
+        });
+        let fits = match (task, loss.link()) {
+            (Task::Regression, link) => matches!(link, Link::Identity | Link::Exponential),
+            (Task::Classification, Link::Softmax) => true,
+            (Task::Classification, link) => link == Link::Logistic && classes == 2,
+        };
+        if fits {
+            return Ok(loss);
+        }
+        let expected = match task {
+            Task::Regression => "squared_error, absolute_error, huber, quantile or poisson for a number",
+            Task::Classification if classes == 2 => "binary_cross_entropy or cross_entropy for two classes",
+            Task::Classification => "cross_entropy for several classes",
+        };
+        Err(Error::Value { what: "loss", expected: expected.into(), got: loss.to_string() })
+    }
+
+    fn layers(&self, outputs: usize) -> Vec<Layer> {
+        let mut layers = Vec::new();
+        for (&width, activation) in self.hidden.iter().zip(&self.activations) {
+            layers.push(Layer::Dense { outputs: width });
+            match self.norm {
+                Norm::None => {}
+                Norm::Batch => layers.push(Layer::BATCH_NORM),
+                Norm::Layer => layers.push(Layer::LAYER_NORM),
+            }
+            layers.push(Layer::Activation(activation.clone()));
+            if self.dropout > 0.0 {
+                layers.push(Layer::Dropout { rate: self.dropout });
+            }
+        }
+        layers.push(Layer::Dense { outputs });
+        layers
+    }
+
+    /// Rows of a mini-batch for so many training rows; `None`: all.
+    fn batch(&self, rows: usize) -> Option<usize> {
+        self.batch_size.unwrap_or(Some(match rows {
+            0..1_000 => 32,
+            1_000..5_000 => 64,
+            5_000..20_000 => 128,
+            _ => 256,
+        }))
+    }
+
+    /// Passes over the data: about 12,000 steps, but 15 passes at least and 300 at most.
+    fn passes(&self, rows: usize) -> usize {
+        let plain = if self.preset == Preset::Plain { 1000 } else { 300 };
+        self.epochs.unwrap_or_else(|| match self.batch(rows) {
+            None => plain,
+            Some(batch) => (12_000 * batch / rows.max(1)).clamp(15, 300),
+        })
+    }
+
+    fn training(&self, loss: &Loss, rows: usize, choosing: bool) -> train::Options {
+        train::Options {
+            loss: loss.clone(),
+            optimizer: self.optimizer,
+            learning_rate: self.learning_rate,
+            schedule: self.schedule,
+            epochs: self.passes(rows),
+            batch_size: self.batch(rows).map(|batch| batch.min(rows)),
+            weight_decay: self.weight_decay,
+            l1: self.l1,
+            l2: self.l2,
+            clip_norm: self.clip_norm,
+            clip_value: None,
+            patience: if choosing { Some(self.patience.unwrap_or(40)) } else { self.patience },
+            seed: self.seed,
+        }
+    }
+}
+
+/// The tables of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Tables<'a> {
+    /// Training rows, and choosing and scoring rows where no other table has them.
+    pub table: &'a Table,
+    /// Scoring rows.
+    pub test: Option<&'a Table>,
+    /// Choosing rows.
+    pub validation: Option<&'a Table>,
+    /// A model whose encoding and parameters are the start.
+    pub start: Option<&'a Model>,
+}
+
+/// How many rows have which role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles {
+    /// Learnt from.
+    pub training: usize,
+    /// Deciding when to stop.
+    pub choosing: usize,
+    /// Scored.
+    pub scoring: usize,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// The model.
+    pub model: Model,
+    /// How the training went.
+    pub report: Report,
+    /// Who had which role.
+    pub rows: Roles,
+    /// The model's score on the scoring rows.
+    pub score: Option<Metrics>,
+    /// The linear model's on the same rows, and that of the mean or the class shares.
+    pub baseline: Option<(Metrics, Metrics)>,
+    /// What the person should know.
+    pub notes: Vec<String>,
+}
+
+/// What is known before training starts.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// Who has which role.
+    pub rows: Roles,
+    /// Encoded columns.
+    pub inputs: usize,
+    /// Layers.
+    pub layers: Vec<Layer>,
+    /// Parameters.
+    pub parameters: usize,
+    /// Epochs at most.
+    pub epochs: usize,
+    /// Regression or classification.
+    pub task: Task,
+    /// What the person should know.
+    pub notes: Vec<String>,
+}
+
+/// Fits a model by the options.
+///
+/// # Errors
+/// If the data, an option or the run is at fault.
+pub fn fit(
+    tables: &Tables<'_>,
+    options: &Options,
+    processor: &Processor,
+    started: &mut dyn FnMut(&Start),
+    watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+) -> Result<Fitted, FitError> {
+    let plan = Plan::new(options)?;
+    if plan.double {
+        fit_in::<f64>(tables, options, &plan, processor, started, watch, AnyNetwork::F64, |network| match network {
+            AnyNetwork::F64(network) => Some(network.clone()),
+            AnyNetwork::F32(_) => None,
+        })
+    } else {
+        fit_in::<f32>(tables, options, &plan, processor, started, watch, AnyNetwork::F32, |network| match network {
+            AnyNetwork::F32(network) => Some(network.clone()),
+            AnyNetwork::F64(_) => None,
+        })
+    }
+}
+
+/// Inputs, targets and weights of some rows.
+struct Encoded<T> {
+    x: Matrix<T>,
+    y: Matrix<T>,
+    weights: Option<Vec<T>>,
+}
+
+impl<T: Scalar> Encoded<T> {
+    fn new(
+        encoder: &Encoder,
+        target: &Target,
+        loss: &Loss,
+        table: &Table,
+        rows: &[usize],
+        weights: Option<&[f64]>,
+    ) -> Result<(Self, Vec<Note>), FitError> {
+        let (x, notes) = encoder.encode::<T>(table, Some(rows))?;
+        let y = match target {
+            Target::Regression(number) => number.encode::<T>(table, rows)?,
+            Target::Classification(classes) => {
+                let classes = classes.classes(table, rows)?.into_iter().map(|class| T::from_f64(f64::from(class)));
+                Matrix::from_vec(rows.len(), 1, classes.collect())?
+            }
+        };
+        if *loss == Loss::Poisson && y.as_slice().iter().any(|y| *y < T::ZERO) {
+            let expected = "a target of counts, 0 or more, for poisson".into();
+            return Err(Error::Value { what: "target", expected, got: "a negative number".into() }.into());
+        }
+        let weights = weights.map(|weights| weights.iter().map(|&w| T::from_f64(w)).collect());
+        Ok((Self { x, y, weights }, notes))
+    }
+
+    fn data(&self) -> Data<'_, T> {
+        Data { x: self.x.view(), y: self.y.view(), weights: self.weights.as_deref() }
+    }
+}
+
+/// A table's rows with a role, and their weights.
+struct Part<'a> {
+    table: &'a Table,
+    rows: Vec<usize>,
+    weights: Option<Vec<f64>>,
+}
+
+/// The rows of a table of its own, for choosing or scoring.
+fn whole<'a>(
+    table: &'a Table,
+    target: &Target,
+    weight: Option<&str>,
+    notes: &mut Vec<Note>,
+) -> Result<Part<'a>, FitError> {
+    let (mut rows, more) = target.rows(table)?;
+    notes.extend(more);
+    let weights = match weight.and_then(|name| table.position(name)) {
+        None => None,
+        Some(position) => {
+            let weights = sample_weights(table, position, &rows)?;
+            let kept: Vec<usize> = (0..rows.len()).filter(|&i| weights[i] > 0.0).collect();
+            let weights = kept.iter().map(|&i| weights[i]).collect();
+            rows = kept.iter().map(|&i| rows[i]).collect();
+            Some(weights)
+        }
+    };
+    Ok(Part { table, rows, weights })
+}
+
+fn fit_in<T: Scalar>(
+    tables: &Tables<'_>,
+    options: &Options,
+    plan: &Plan,
+    processor: &Processor,
+    started: &mut dyn FnMut(&Start),
+    watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    wrap: impl FnOnce(Network<T>) -> AnyNetwork,
+    unwrap: impl FnOnce(&AnyNetwork) -> Option<Network<T>>,
+) -> Result<Fitted, FitError> {
+    let table = tables.table;
+    let schema = Schema::infer(table, &plan.schema)?;
+    let mut notes = schema.notes.clone();
+    let everyone = Target::fit(table, &schema, &schema.rows, Scale::None)?;
+    let weight_name = plan.schema.sample_weight.as_deref();
+
+    // Roles.
+    let permuted = |purpose: u64, n: usize| default_rng([plan.seed, 2, purpose]).permutation(n);
+    let split = |rows: &[usize], fraction: f64, purpose: u64| {
+        let classes = match &everyone {
+            Target::Classification(target) => Some(target.classes(table, rows)?),
+            Target::Regression(_) => None,
+        };
+        let split = hold_back(rows, fraction, classes.as_deref(), &permuted(purpose, rows.len()))?;
+        Ok::<_, FitError>((split.training, split.held))
+    };
+    let (rest, scoring) = match tables.test {
+        Some(_) => (schema.rows.clone(), Vec::new()),
+        None => split(&schema.rows, plan.test_fraction, 0)?,
+    };
+    let (training, choosing) = match tables.validation {
+        Some(_) => (rest, Vec::new()),
+        None => split(&rest, plan.validation_fraction, 1)?,
+    };
+    let part = |rows: Vec<usize>| {
+        let weights = schema.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row]).collect());
+        Part { table, rows, weights }
+    };
+    let training = part(training);
+    let choosing = match tables.validation {
+        Some(table) => whole(table, &everyone, weight_name, &mut notes)?,
+        None => part(choosing),
+    };
+    let scoring = match tables.test {
+        Some(table) => whole(table, &everyone, weight_name, &mut notes)?,
+        None => part(scoring),
+    };
+
+    // Encoding and network.
+    let loss = plan.loss(schema.task, schema.labels.len())?;
+    let target_scale = match (plan.target_scale, loss.link()) {
+        (Some(Scale::Standard), Link::Exponential) => {
+            let expected = "none with the poisson loss, which needs counts".into();
+            return Err(Error::Value { what: "target-scale", expected, got: "standard".into() }.into());
+        }
+        (None, Link::Exponential) => Scale::None,
+        (scale, _) => scale.unwrap_or_default(),
+    };
+    let (encoder, target) = match tables.start {
+        Some(start) => {
+            if start.target.column() != everyone.column() || start.target.labels() != everyone.labels() {
+                let expected = format!("a start for the same target, {}", everyone.column());
+                let got = format!("one for {}", start.target.column());
+                return Err(Error::Value { what: "start", expected, got }.into());
+            }
+            (start.encoder.clone(), start.target.clone())
+        }
+        None => {
+            let (encoder, more) = Encoder::fit(table, &schema, &training.rows, plan.scale)?;
+            notes.extend(more);
+            (encoder, Target::fit(table, &schema, &training.rows, target_scale)?)
+        }
+    };
+    let encode =
+        |part: &Part<'_>| Encoded::<T>::new(&encoder, &target, &loss, part.table, &part.rows, part.weights.as_deref());
+    let (train_data, more) = encode(&training)?;
+    notes.extend(more);
+    let choose_data = if choosing.rows.is_empty() { None } else { Some(encode(&choosing)?.0) };
+    let outputs = outputs_for(&loss, schema.labels.len());
+    let layers = plan.layers(outputs);
+    let mut network = match tables.start {
+        None => Network::<T>::new(encoder.width(), layers, plan.init, plan.seed)?,
+        Some(start) => {
+            let same = start.network.layers() == layers && start.loss.link() == loss.link();
+            unwrap(&start.network).filter(|_| same).ok_or_else(|| Error::Value {
+                what: "start",
+                expected: format!(
+                    "a {} network of layers {}",
+                    T::NAME,
+                    layers.iter().map(Layer::to_string).collect::<Vec<_>>().join(", ")
+                ),
+                got: format!(
+                    "{} of {}",
+                    start.network.precision(),
+                    start.network.layers().iter().map(Layer::to_string).collect::<Vec<_>>().join(", ")
+                ),
+            })?
+        }
+    };
+    let run = plan.training(&loss, training.rows.len(), choose_data.is_some());
+    let mut notes: Vec<String> = notes.iter().map(Note::to_string).collect();
+    if let Some(Some(batch)) = plan.batch_size
+        && batch > training.rows.len()
+    {
+        notes.push(format!(
+            "the batch size {batch} is more than the {} training rows: all rows are one batch",
+            training.rows.len()
+        ));
+    }
+    let rows = Roles { training: training.rows.len(), choosing: choosing.rows.len(), scoring: scoring.rows.len() };
+    started(&Start {
+        rows,
+        inputs: encoder.width(),
+        layers: network.layers().to_vec(),
+        parameters: network.parameters().len(),
+        epochs: run.epochs,
+        task: schema.task,
+        notes: notes.clone(),
+    });
+
+    // Training.
+    let validation = choose_data.as_ref().map(Encoded::data);
+    let report = train::train(&mut network, &train_data.data(), validation.as_ref(), &run, processor, watch)?;
+    if report.ended == Ended::Stopped {
+        notes.push("stopped early on request; the best parameters so far are kept".into());
+    }
+    let mut facts = Map::new();
+    let given: Map<String, Value> =
+        options.given.iter().map(|(name, value)| (name.to_string(), value.as_str().into())).collect();
+    facts.insert("options".into(), given.into());
+    facts.insert(
+        "training".into(),
+        json!({
+            "optimizer": run.optimizer.to_string(),
+            "learning_rate": run.learning_rate.unwrap_or_else(|| run.optimizer.default_learning_rate()),
+            "schedule": run.schedule.to_string(),
+            "planned_epochs": run.epochs,
+            "batch_size": run.batch_size,
+            "weight_decay": run.weight_decay.unwrap_or_else(|| run.optimizer.default_weight_decay()),
+            "l1": run.l1, "l2": run.l2, "clip_norm": run.clip_norm, "patience": run.patience, "seed": plan.seed,
+            "epochs": report.epochs, "best_epoch": report.best_epoch, "steps": report.steps,
+            "loss": report.loss, "validation_loss": report.validation_loss,
+        }),
+    );
+    facts.insert("data_fingerprint".into(), data_fingerprint(table).into());
+    facts.insert("sample_weight".into(), weight_name.into());
+    facts.insert("rows".into(), json!({"training": rows.training, "choosing": rows.choosing, "scoring": rows.scoring}));
+    let mut model = Model { encoder, target, loss, network: wrap(network), facts };
+
+    // Scores.
+    let (mut score, mut baseline) = (None, None);
+    if !scoring.rows.is_empty() {
+        let (metrics, _, more) =
+            model.evaluate(scoring.table, Some(&scoring.rows), scoring.weights.as_deref(), processor)?;
+        notes.extend(more.iter().map(Note::to_string).filter(|note| !notes.contains(note)).collect::<Vec<_>>());
+        let linear = linear_baseline(&model, &training, &scoring, processor)?;
+        let constant = constant_baseline(&model, &training, &scoring)?;
+        model.facts.insert("score".into(), serde_json::to_value(&metrics).expect("numbers"));
+        model.facts.insert("baseline".into(), serde_json::to_value(&linear).expect("numbers"));
+        score = Some(metrics);
+        baseline = Some((linear, constant));
+    }
+    Ok(Fitted { model, report, rows, score, baseline, notes })
+}
+
+/// The score of a linear model with a little L2 (λ = 1/n), fitted on the same training rows to the minimum.
+fn linear_baseline(
+    model: &Model,
+    training: &Part<'_>,
+    scoring: &Part<'_>,
+    processor: &Processor,
+) -> Result<Metrics, FitError> {
+    let loss = match &model.target {
+        Target::Regression(_) => Loss::SquaredError,
+        Target::Classification(classes) if classes.labels().len() == 2 => Loss::BinaryCrossEntropy,
+        Target::Classification(_) => Loss::CrossEntropy { smoothing: 0.0 },
+    };
+    let encode = |part: &Part<'_>| {
+        Encoded::<f64>::new(&model.encoder, &model.target, &loss, part.table, &part.rows, part.weights.as_deref())
+    };
+    let (data, _) = encode(training)?;
+    let outputs = outputs_for(&loss, model.target.labels().len());
+    let mut network = Network::<f64>::zeros(model.encoder.width(), vec![Layer::Dense { outputs }])?;
+    let options = train::Options {
+        loss: loss.clone(),
+        optimizer: Optimizer::Lbfgs { memory: 10.0 },
+        epochs: 100,
+        batch_size: None,
+        l2: 1.0 / training.rows.len() as f64,
+        ..train::Options::default()
+    };
+    train::train(&mut network, &data.data(), None, &options, processor, &mut |_| ControlFlow::Continue(()))?;
+    let linear = Model {
+        encoder: model.encoder.clone(),
+        target: model.target.clone(),
+        loss,
+        network: AnyNetwork::F64(network),
+        facts: Map::new(),
+    };
+    Ok(linear.evaluate(scoring.table, Some(&scoring.rows), scoring.weights.as_deref(), processor)?.0)
+}
+
+/// The score of the training rows' mean, or of the shares of their classes.
+fn constant_baseline(model: &Model, training: &Part<'_>, scoring: &Part<'_>) -> Result<Metrics, FitError> {
+    let weight = |i: usize| training.weights.as_ref().map_or(1.0, |weights| weights[i]);
+    let total: f64 = (0..training.rows.len()).map(weight).sum();
+    let predictions = match &model.target {
+        Target::Regression(target) => {
+            let values = target.values(training.table, &training.rows)?;
+            let mean = values.iter().enumerate().map(|(i, y)| weight(i) * y).sum::<f64>() / total;
+            Predictions::Numbers { values: vec![mean; scoring.rows.len()], quantiles: Vec::new() }
+        }
+        Target::Classification(target) => {
+            let mut shares = vec![0.0; target.labels().len()];
+            for (i, class) in target.classes(training.table, &training.rows)?.into_iter().enumerate() {
+                shares[class as usize] += weight(i) / total;
+            }
+            let data = std::iter::repeat_n(shares.clone(), scoring.rows.len()).flatten().collect();
+            Predictions::Probabilities(Matrix::from_vec(scoring.rows.len(), shares.len(), data)?)
+        }
+    };
+    model.score(scoring.table, &scoring.rows, &predictions, scoring.weights.as_deref())
+}
+
+/// The metric that decides: the first of its kind. RMSE for numbers, log loss for classes.
+pub fn main_metric(metrics: &Metrics) -> (&'static str, f64) {
+    match metrics {
+        Metrics::Regression(metrics::RegressionMetrics { rmse, .. }) => ("RMSE", *rmse),
+        Metrics::Classification(metrics::ClassificationMetrics { log_loss, .. }) => ("log loss", *log_loss),
+    }
+}

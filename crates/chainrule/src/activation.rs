@@ -1,0 +1,297 @@
+//! Activation functions: x = a(z), each with its derivative beside it.
+//!
+//! A formula is written once over [`Lanes`] and is its own definition. Adding an activation is one arm in each of
+//! `activate`, `derive` and the two lists of names.
+
+use crate::error::Error;
+use crate::kernels::elementwise::each;
+use crate::kernels::{Kernel, Lanes};
+use crate::names::{Spelled, spell};
+use crate::scalar::Scalar;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// How a neuron processes the signal of its receptor: x⁽ˡ⁾ = a(z⁽ˡ⁾), element by element.
+///
+/// Parsed from and written as the name in parentheses; a number stands after a colon: `leaky_relu:0.2`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Activation {
+    /// (`identity`) a(z) = z.
+    Identity,
+    /// (`relu`) a(z) = max(0, z); a′(0) = 0 by convention.
+    Relu,
+    /// (`leaky_relu:slope`, slope 0.01) a(z) = z for z > 0, slope · z otherwise (Maas et al. 2013).
+    LeakyRelu {
+        /// The slope for z ≤ 0.
+        slope: f64,
+    },
+    /// (`elu:alpha`, alpha 1) a(z) = z for z > 0, α(eᶻ − 1) otherwise (Clevert et al. 2016).
+    Elu {
+        /// Minus the value at −∞.
+        alpha: f64,
+    },
+    /// (`selu`) λ·elu(z, α) with the constants that keep mean 0 and variance 1 (Klambauer et al. 2017).
+    Selu,
+    /// (`gelu`) a(z) = z·Φ(z), Φ the standard normal's distribution function; not its tanh approximation
+    /// (Hendrycks & Gimpel 2016).
+    Gelu,
+    /// (`silu`) a(z) = z·σ(z), also called swish (Elfwing et al. 2018).
+    Silu,
+    /// (`mish`) a(z) = z·tanh(ln(1 + eᶻ)) (Misra 2019).
+    Mish,
+    /// (`softplus`) a(z) = ln(1 + eᶻ).
+    Softplus,
+    /// (`tanh`) a(z) = tanh z.
+    Tanh,
+    /// (`logistic`, also `sigmoid`) a(z) = σ(z) = 1/(1 + e⁻ᶻ).
+    Logistic,
+    /// Somebody's own function with its derivative.
+    Own(Own),
+}
+
+/// An activation of somebody's own, as the tutorial's dictionary of a function and its derivative.
+///
+/// ```
+/// # use chainrule::activation::{Activation, Own, OwnActivation};
+/// #[derive(Debug)]
+/// struct Cube;
+/// impl OwnActivation for Cube {
+///     fn name(&self) -> &str { "cube" }
+///     fn activate(&self, z: &[f64], x: &mut [f64]) {
+///         for (x, z) in x.iter_mut().zip(z) { *x = z * z * z; }
+///     }
+///     fn derivative(&self, z: &[f64], derivative: &mut [f64]) {
+///         for (d, z) in derivative.iter_mut().zip(z) { *d = 3.0 * z * z; }
+///     }
+/// }
+/// let activation = Activation::Own(Own::new(Cube));
+/// assert_eq!(activation.to_string(), "cube");
+/// ```
+pub trait OwnActivation: fmt::Debug + Send + Sync {
+    /// The name for files and messages.
+    fn name(&self) -> &str;
+    /// x ← a(z), element by element.
+    fn activate(&self, z: &[f64], x: &mut [f64]);
+    /// derivative ← a′(z), element by element.
+    fn derivative(&self, z: &[f64], derivative: &mut [f64]);
+}
+
+/// A shared [`OwnActivation`].
+#[derive(Clone, Debug)]
+pub struct Own(Arc<dyn OwnActivation>);
+
+impl Own {
+    /// Takes the function.
+    pub fn new(function: impl OwnActivation + 'static) -> Self {
+        Self(Arc::new(function))
+    }
+}
+
+impl PartialEq for Own {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// SELU's λ and α (Klambauer et al. 2017, equation 14), to f64.
+const SELU_LAMBDA: f64 = 1.050_700_987_355_480_5;
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+/// 1/√(2π), the standard normal's density at 0.
+const NORMAL_DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
+
+const NAMES: [&str; 11] =
+    ["identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus", "tanh", "logistic"];
+
+impl Activation {
+    /// All activations with their default numbers.
+    pub fn all() -> [Self; 11] {
+        NAMES.map(|name| name.parse().expect("its own name"))
+    }
+
+    /// x ← a(z).
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn activate<T: Scalar>(&self, set: crate::kernels::InstructionSet, z: &[T], x: &mut [T]) {
+        match self {
+            Self::Own(own) => through_f64(z, x, |z, x| own.0.activate(z, x)),
+            _ => T::dispatch(set, Activate { activation: self, z, x }),
+        }
+    }
+
+    /// δ ← δ ∘ a′(z), the last factor of equation 9; x = a(z) from the forward pass.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn differentiate<T: Scalar>(&self, set: crate::kernels::InstructionSet, z: &[T], x: &[T], delta: &mut [T]) {
+        match self {
+            Self::Own(own) => {
+                let mut derivative = vec![T::ZERO; z.len()];
+                through_f64(z, &mut derivative, |z, d| own.0.derivative(z, d));
+                for (delta, d) in delta.iter_mut().zip(derivative) {
+                    *delta = *delta * d;
+                }
+            }
+            _ => T::dispatch(set, Differentiate { activation: self, z, x, delta }),
+        }
+    }
+
+    /// Whether the function is somebody's own, which neither a file nor another thread's instructions can hold.
+    pub fn is_own(&self) -> bool {
+        matches!(self, Self::Own(_))
+    }
+}
+
+fn through_f64<T: Scalar>(from: &[T], to: &mut [T], f: impl FnOnce(&[f64], &mut [f64])) {
+    let wide: Vec<f64> = from.iter().map(|x| x.to_f64()).collect();
+    let mut result = vec![0.0; to.len()];
+    f(&wide, &mut result);
+    for (to, x) in to.iter_mut().zip(result) {
+        *to = T::from_f64(x);
+    }
+}
+
+struct Activate<'a, T> {
+    activation: &'a Activation,
+    z: &'a [T],
+    x: &'a mut [T],
+}
+
+impl<T: Scalar> Kernel<T> for Activate<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Lanes<Scalar = T>>(self, v: V) {
+        macro_rules! map {
+            ($formula:expr) => {
+                each(v, [self.z], [self.x], |[z], [_]| [$formula(z)])
+            };
+        }
+        match *self.activation {
+            Activation::Identity | Activation::Own(_) => map!(|z| z),
+            Activation::Relu => map!(|z: V| V::select(z.le(v), v, z)),
+            Activation::LeakyRelu { slope } => map!(|z: V| V::select(z.le(v), v.of(slope) * z, z)),
+            Activation::Elu { alpha } => map!(|z: V| V::select(z.le(v), v.of(alpha) * z.exp_m1(), z)),
+            Activation::Selu => {
+                map!(|z: V| V::select(z.le(v), v.of(SELU_LAMBDA * SELU_ALPHA) * z.exp_m1(), v.of(SELU_LAMBDA) * z))
+            }
+            Activation::Gelu => map!(|z: V| z.gelu()),
+            Activation::Silu => map!(|z: V| z.silu()),
+            Activation::Mish => map!(|z: V| z.mish()),
+            Activation::Softplus => map!(softplus),
+            Activation::Tanh => map!(|z: V| z.tanh()),
+            Activation::Logistic => map!(|z: V| z.logistic()),
+        }
+    }
+}
+
+struct Differentiate<'a, T> {
+    activation: &'a Activation,
+    z: &'a [T],
+    x: &'a [T],
+    delta: &'a mut [T],
+}
+
+impl<T: Scalar> Kernel<T> for Differentiate<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Lanes<Scalar = T>>(self, v: V) {
+        let (zero, one) = (v, v.of(1.0));
+        // From z, or from the output x where that is exact.
+        macro_rules! from_z {
+            ($formula:expr) => {
+                each(v, [self.z], [self.delta], |[z], [delta]| [delta * $formula(z)])
+            };
+        }
+        macro_rules! from_x {
+            ($formula:expr) => {
+                each(v, [self.x], [self.delta], |[x], [delta]| [delta * $formula(x)])
+            };
+        }
+        match *self.activation {
+            Activation::Identity | Activation::Own(_) => {}
+            Activation::Relu => each(v, [self.z], [self.delta], |[z], [delta]| [V::select(z.le(zero), zero, delta)]),
+            Activation::LeakyRelu { slope } => from_z!(|z: V| V::select(z.le(zero), v.of(slope), one)),
+            // α·eᶻ rather than x + α, which cancels for large −z.
+            Activation::Elu { alpha } => from_z!(|z: V| V::select(z.le(zero), v.of(alpha) * z.exp(), one)),
+            Activation::Selu => {
+                from_z!(|z: V| V::select(z.le(zero), v.of(SELU_LAMBDA * SELU_ALPHA) * z.exp(), v.of(SELU_LAMBDA)))
+            }
+            // (z·Φ)′ = Φ + z·φ
+            Activation::Gelu => from_z!(|z: V| {
+                let density = v.of(NORMAL_DENSITY_AT_0) * (v.of(-0.5) * z * z).exp();
+                z.fma(density, z.normal_cdf())
+            }),
+            // (z·σ)′ = σ + z·σ·(1 − σ)
+            Activation::Silu => from_z!(|z: V| {
+                let s = z.logistic();
+                s * z.fma((-z).logistic(), one)
+            }),
+            // (z·t)′ = t + z·σ·(1 − t²) with t = tanh(softplus(z))
+            Activation::Mish => from_z!(|z: V| {
+                let t = tanh_softplus(z);
+                (z * z.logistic()).fma((-t).fma(t, one), t)
+            }),
+            Activation::Softplus => from_z!(|z: V| z.logistic()),
+            Activation::Tanh => from_x!(|x: V| (-x).fma(x, one)),
+            Activation::Logistic => from_x!(|x: V| x * (one - x)),
+        }
+    }
+}
+
+/// ln(1 + eᶻ) = max(z, 0) + ln(1 + e^−|z|).
+#[inline(always)]
+fn softplus<V: Lanes>(z: V) -> V {
+    z.max(z.of(0.0)) + (-z.abs()).exp().ln_1p()
+}
+
+/// tanh(ln(1 + eᶻ)) = n/(n + 2) with n = eᶻ(eᶻ + 2); 1 to the last bit beyond z = 20.
+#[inline(always)]
+fn tanh_softplus<V: Lanes>(z: V) -> V {
+    let e = z.min(z.of(20.0)).exp();
+    let n = e * (e + z.of(2.0));
+    n / (n + z.of(2.0))
+}
+
+impl FromStr for Activation {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let spelled = Spelled::parse("activation", text)?;
+        let (activation, numbers) = match spelled.name {
+            "identity" => (Self::Identity, 0),
+            "relu" => (Self::Relu, 0),
+            "leaky_relu" => (Self::LeakyRelu { slope: spelled.number(0, 0.01, "a slope", |_| true)? }, 1),
+            "elu" => (Self::Elu { alpha: spelled.number(0, 1.0, "alpha > 0", |x| x > 0.0)? }, 1),
+            "selu" => (Self::Selu, 0),
+            "gelu" => (Self::Gelu, 0),
+            "silu" => (Self::Silu, 0),
+            "mish" => (Self::Mish, 0),
+            "softplus" => (Self::Softplus, 0),
+            "tanh" => (Self::Tanh, 0),
+            "logistic" | "sigmoid" => (Self::Logistic, 0),
+            _ => return Err(spelled.unknown(&NAMES)),
+        };
+        spelled.at_most(numbers)?;
+        Ok(activation)
+    }
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Identity => f.write_str("identity"),
+            Self::Relu => f.write_str("relu"),
+            Self::LeakyRelu { slope } => spell(f, "leaky_relu", &[(*slope, 0.01)]),
+            Self::Elu { alpha } => spell(f, "elu", &[(*alpha, 1.0)]),
+            Self::Selu => f.write_str("selu"),
+            Self::Gelu => f.write_str("gelu"),
+            Self::Silu => f.write_str("silu"),
+            Self::Mish => f.write_str("mish"),
+            Self::Softplus => f.write_str("softplus"),
+            Self::Tanh => f.write_str("tanh"),
+            Self::Logistic => f.write_str("logistic"),
+            Self::Own(own) => f.write_str(own.0.name()),
+        }
+    }
+}

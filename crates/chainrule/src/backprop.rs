@@ -1,0 +1,745 @@
+//! Forward and backward: the tutorial's equations 1–2 and 8–11 for a batch of rows.
+//!
+//! The rows of a batch are shared out in *blocks*, one a worker, for the forward pass and the deltas (equations 1, 2, 8
+//! and 9); the parameters are shared out in *ranges* for the gradient (10 and 11), each worker reading all blocks in
+//! order. So no chain of operations is ever split, and the number of threads cannot change a bit. A batch norm's
+//! statistics cross rows: they are phases of their own between.
+
+use crate::error::Error;
+use crate::kernels::{FloatEnvironment, InstructionSet, Processor, Scratch};
+use crate::layer::{Layer, batch_norm, dense, dropout, layer_norm};
+use crate::loss::Loss;
+use crate::matrix::{Matrix, MatrixRef};
+use crate::network::{Network, Role};
+use crate::random::{Purpose, Stream};
+use crate::scalar::Scalar;
+use std::ops::Range;
+
+/// Rows to learn from: inputs x, targets y, sample weights.
+#[derive(Clone, Copy, Debug)]
+pub struct Data<'a, T> {
+    /// Inputs \[n, n⁽⁰⁾\].
+    pub x: MatrixRef<'a, T>,
+    /// Targets \[n, target columns of the loss\].
+    pub y: MatrixRef<'a, T>,
+    /// A weight ≥ 0 for each row; weight 2 is as the row twice. `None`: all 1.
+    pub weights: Option<&'a [T]>,
+}
+
+impl<'a, T: Scalar> Data<'a, T> {
+    /// Rows without sample weights.
+    pub fn new(x: MatrixRef<'a, T>, y: MatrixRef<'a, T>) -> Self {
+        Self { x, y, weights: None }
+    }
+
+    /// Refuses data that do not fit the network and the loss.
+    ///
+    /// # Errors
+    /// If sizes differ, a target is none for the loss, or a weight is negative, not finite, or all are 0.
+    pub fn check(&self, network: &Network<T>, loss: &Loss) -> Result<(), Error> {
+        let n = self.x.rows();
+        let same =
+            |what, expected, got| if expected == got { Ok(()) } else { Err(Error::Length { what, expected, got }) };
+        same("input columns", network.inputs(), self.x.cols())?;
+        same("target rows", n, self.y.rows())?;
+        if n == 0 {
+            return Err(Error::Value { what: "rows", expected: "at least one".into(), got: "none".into() });
+        }
+        loss.check_targets(self.y, network.outputs())?;
+        if let Some(weights) = self.weights {
+            same("sample weights", n, weights.len())?;
+            let mut total = 0.0;
+            for (i, w) in weights.iter().enumerate() {
+                if !(*w >= T::ZERO && w.is_finite()) {
+                    let expected = format!("a finite number ≥ 0 in row {}", i + 1);
+                    return Err(Error::Value { what: "sample weight", expected, got: w.to_string() });
+                }
+                total += w.to_f64();
+            }
+            if total <= 0.0 || !total.is_finite() {
+                let expected = "a positive finite sum".into();
+                return Err(Error::Value { what: "sample weights", expected, got: total.to_string() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a pass treats dropout and batch norms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Dropout drops, by the streams of (seed, step); batch norms take the batch's statistics.
+    Training {
+        /// The run's seed.
+        seed: u64,
+        /// The step within the run, from 0.
+        step: u64,
+    },
+    /// As at prediction: dropout does nothing, batch norms take the running statistics.
+    Evaluation,
+}
+
+/// The rows of a batch that one worker passes through the network, with all that the backward pass needs of them.
+#[derive(Debug)]
+struct Block<T> {
+    /// Which rows of the batch.
+    rows: Range<usize>,
+    /// `outputs[0]` = X⁽⁰⁾; `outputs[k + 1]` = the output of layer k.
+    outputs: Vec<Matrix<T>>,
+    /// `deltas[delta_of[k]]` = ∂J/∂outputs[k].
+    deltas: Vec<Matrix<T>>,
+    /// What layer k keeps for its backward pass: dropout's mask, layer norm's statistics.
+    kept: Vec<Matrix<T>>,
+    y: Matrix<T>,
+    /// wᵢ / Σw.
+    shares: Vec<T>,
+    losses: Vec<T>,
+    scratch: Scratch<T>,
+}
+
+/// A batch norm's statistics of the batch: means, population variances, and the bounds of the workers' columns.
+#[derive(Debug)]
+struct Norm<T> {
+    mean: Vec<T>,
+    variance: Vec<T>,
+    bounds: Vec<usize>,
+}
+
+/// All that passes write: activations, deltas, statistics. Made once for a network and a largest batch; a pass through
+/// it allocates nothing.
+#[derive(Debug)]
+pub struct Workspace<T> {
+    blocks: Vec<Block<T>>,
+    /// Where ∂J/∂outputs[k] stands among a block's deltas: an activation's and a dropout's input and output share one.
+    delta_of: Vec<usize>,
+    /// For each layer, the batch's statistics if it is a batch norm.
+    norms: Vec<Norm<T>>,
+    /// The layers between which a training pass needs no barrier: every span but the first starts with a batch norm.
+    spans: Vec<Range<usize>>,
+    /// The ranges of the parameters, and each one's scratch.
+    bounds: Vec<usize>,
+    scratches: Vec<Scratch<T>>,
+    most_rows: usize,
+    rows: usize,
+}
+
+/// Blocks start at multiples of so many rows, as the product's kernels like them.
+const ROWS_TOGETHER: usize = 8;
+/// And columns of a batch norm.
+const COLUMNS_TOGETHER: usize = 16;
+
+impl<T: Scalar> Workspace<T> {
+    /// Room for batches of up to `most_rows` rows, shared out among `shares` workers.
+    pub fn new(network: &Network<T>, most_rows: usize, shares: usize) -> Self {
+        let shares = if network.layers().iter().any(|layer| matches!(layer, Layer::Activation(a) if a.is_own())) {
+            // Somebody's own function may not like several threads; it gets whole matrices.
+            1
+        } else {
+            shares.clamp(1, most_rows.div_ceil(ROWS_TOGETHER).max(1))
+        };
+        let widths: Vec<usize> =
+            std::iter::once(network.inputs()).chain(network.slots.iter().map(|slot| slot.outputs)).collect();
+        let mut delta_of = vec![0; widths.len()];
+        let mut delta_widths = Vec::new();
+        for k in (0..widths.len()).rev() {
+            let shared = k < network.layers().len()
+                && matches!(network.layers()[k], Layer::Activation(_) | Layer::Dropout { .. });
+            if shared {
+                delta_of[k] = delta_of[k + 1];
+            } else {
+                delta_of[k] = delta_widths.len();
+                delta_widths.push(widths[k]);
+            }
+        }
+        let block_rows = most_rows.div_ceil(shares).next_multiple_of(ROWS_TOGETHER).min(most_rows.max(1));
+        let blocks = (0..shares)
+            .map(|_| {
+                let matrices = |widths: &mut dyn Iterator<Item = usize>| -> Vec<Matrix<T>> {
+                    widths.map(|width| Matrix::zeros(block_rows, width)).collect()
+                };
+                let kept = &mut network.layers().iter().zip(&network.slots).map(|(layer, slot)| match layer {
+                    Layer::Dropout { .. } => slot.outputs,
+                    Layer::LayerNorm { .. } => 2,
+                    _ => 0,
+                });
+                Block {
+                    rows: 0..0,
+                    outputs: matrices(&mut widths.iter().copied()),
+                    deltas: matrices(&mut delta_widths.iter().copied()),
+                    kept: matrices(kept),
+                    y: Matrix::zeros(0, 0),
+                    shares: Vec::with_capacity(block_rows),
+                    losses: vec![T::ZERO; block_rows],
+                    scratch: Scratch::new(),
+                }
+            })
+            .collect();
+        let is_norm = |k: usize| matches!(network.layers()[k], Layer::BatchNorm { .. });
+        let norms = (0..network.layers().len())
+            .map(|k| {
+                let columns = if is_norm(k) { network.width(k) } else { 0 };
+                let each = columns.div_ceil(shares).next_multiple_of(COLUMNS_TOGETHER);
+                Norm {
+                    mean: vec![T::ZERO; columns],
+                    variance: vec![T::ZERO; columns],
+                    bounds: (0..=shares).map(|share| (share * each).min(columns)).collect(),
+                }
+            })
+            .collect();
+        let n = network.layers().len();
+        let mut cuts: Vec<usize> = (1..n).filter(|&k| is_norm(k)).collect();
+        cuts.insert(0, 0);
+        cuts.push(n);
+        let spans = cuts.windows(2).map(|cut| cut[0]..cut[1]).collect();
+        let bounds = parameter_bounds(network, shares);
+        let scratches = (0..shares).map(|_| Scratch::new()).collect();
+        Self { blocks, delta_of, norms, spans, bounds, scratches, most_rows, rows: 0 }
+    }
+
+    /// Room to pass `rows` rows forward, some at a time.
+    pub(crate) fn for_rows(network: &Network<T>, rows: usize, processor: &Processor) -> Self {
+        let at_a_time = (ROWS_AT_A_TIME * processor.threads()).min(rows.max(1));
+        Self::new(network, at_a_time, processor.threads())
+    }
+
+    /// `rows` rows in pieces that there is room for.
+    fn pieces(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<T> {
+        let most = self.most_rows;
+        (0..rows).step_by(most).map(move |start| start..rows.min(start + most))
+    }
+
+    /// The number of rows of the last pass.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many workers share a pass.
+    pub fn shares(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// The bounds of the parameter ranges, one more than there are shares.
+    pub(crate) fn bounds(&self) -> &[usize] {
+        &self.bounds
+    }
+
+    /// The output of layer `k` − 1 in the last pass, X⁽⁰⁾ for k = 0, by rows of the batch.
+    pub fn output(&self, k: usize) -> impl Iterator<Item = &[T]> {
+        self.blocks.iter().flat_map(move |block| (0..block.outputs[k].rows()).map(move |i| block.outputs[k].row(i)))
+    }
+
+    /// ∂J/∂(output of layer k − 1) of the last backward pass, by rows of the batch.
+    ///
+    /// For an activation's or dropout's output this is the value after its own factor was multiplied in: the δ of
+    /// the pre-activation.
+    pub fn delta(&self, k: usize) -> impl Iterator<Item = &[T]> {
+        let d = self.delta_of[k];
+        self.blocks.iter().flat_map(move |block| (0..block.deltas[d].rows()).map(move |i| block.deltas[d].row(i)))
+    }
+
+    /// Each row's ℓ in the last pass.
+    pub fn losses(&self) -> impl Iterator<Item = T> + '_ {
+        self.blocks.iter().flat_map(|block| block.losses.iter().copied())
+    }
+
+    /// A batch norm's batch mean and population variance in the last training pass.
+    pub(crate) fn batch_statistics(&self, layer: usize) -> (&[T], &[T]) {
+        (&self.norms[layer].mean, &self.norms[layer].variance)
+    }
+
+    /// The layer in whose output the first number that is not finite stands, and up to `most` rows of the batch that
+    /// hold one.
+    pub(crate) fn first_not_finite(&self, most: usize) -> (Option<usize>, Vec<usize>) {
+        for k in 1..self.blocks[0].outputs.len() {
+            let bad = |row: &[T]| row.iter().any(|x| !x.is_finite());
+            let rows: Vec<usize> =
+                self.output(k).enumerate().filter(|(_, row)| bad(row)).map(|(i, _)| i).take(most).collect();
+            if !rows.is_empty() {
+                return (Some(k - 1), rows);
+            }
+        }
+        let rows = self.losses().enumerate().filter(|(_, loss)| !loss.is_finite()).map(|(i, _)| i).take(most).collect();
+        (None, rows)
+    }
+
+    /// Cuts the batch's rows into blocks.
+    fn share_out(&mut self, rows: usize, target_columns: usize) {
+        assert!(rows <= self.most_rows, "a batch of {rows} rows in a workspace for {}", self.most_rows);
+        let each = rows.div_ceil(self.blocks.len()).next_multiple_of(ROWS_TOGETHER);
+        for (b, block) in self.blocks.iter_mut().enumerate() {
+            block.rows = (b * each).min(rows)..((b + 1) * each).min(rows);
+            let n = block.rows.len();
+            for matrix in block.outputs.iter_mut().chain(&mut block.deltas).chain(&mut block.kept) {
+                matrix.resize_rows(n);
+            }
+            if block.y.cols() != target_columns {
+                block.y = Matrix::zeros(self.most_rows.min(each), target_columns);
+            }
+            block.y.resize_rows(n);
+            block.shares.resize(n, T::ZERO);
+            block.losses.resize(n, T::ZERO);
+        }
+        self.rows = rows;
+    }
+}
+
+/// Cuts the parameters into `shares` ranges of about equal size; weights are cut between rows only.
+fn parameter_bounds<T: Scalar>(network: &Network<T>, shares: usize) -> Vec<usize> {
+    let layout = network.layout();
+    let mut bounds = vec![0];
+    for share in 1..shares {
+        let ideal = layout.len() * share / shares;
+        let segment = layout.segments().iter().find(|segment| segment.range.contains(&ideal));
+        let cut = segment.map_or(ideal, |segment| {
+            let row = if segment.role == Role::Weights { segment.shape[1] } else { 1 };
+            segment.range.start + (ideal - segment.range.start) / row * row
+        });
+        bounds.push(cut);
+    }
+    bounds.push(layout.len());
+    bounds
+}
+
+/// One pass of a batch: what all phases read.
+struct Pass<'a, T> {
+    network: &'a Network<T>,
+    x: MatrixRef<'a, T>,
+    /// The batch's rows of x and y; `None`: all.
+    batch: Option<&'a [usize]>,
+    targets: Option<Targets<'a, T>>,
+    mode: Mode,
+    set: InstructionSet,
+    /// The first layer with parameters: no delta is needed before it.
+    first: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Targets<'a, T> {
+    loss: &'a Loss,
+    y: MatrixRef<'a, T>,
+    weights: Option<&'a [T]>,
+    /// Σw over the batch.
+    total: f64,
+}
+
+impl<'a, T: Scalar> Pass<'a, T> {
+    fn training(&self) -> bool {
+        matches!(self.mode, Mode::Training { .. })
+    }
+
+    /// Row `i` of the batch as a row of the data.
+    fn row(&self, i: usize) -> usize {
+        self.batch.map_or(i, |batch| batch[i])
+    }
+
+    fn gather(&self, block: &mut Block<T>) {
+        for i in 0..block.rows.len() {
+            let row = self.row(block.rows.start + i);
+            block.outputs[0].row_mut(i).copy_from_slice(self.x.row(row));
+            if let Some(targets) = self.targets {
+                block.y.row_mut(i).copy_from_slice(targets.y.row(row));
+                let weight = targets.weights.map_or(1.0, |weights| weights[row].to_f64());
+                block.shares[i] = T::from_f64(weight / targets.total);
+            }
+        }
+    }
+
+    fn forward(&self, block: &mut Block<T>, layers: Range<usize>, norms: &[Norm<T>]) {
+        for k in layers {
+            let slot = &self.network.slots[k];
+            let (before, after) = block.outputs.split_at_mut(k + 1);
+            let (x, y) = (&before[k], &mut after[0]);
+            let second = &self.network.parameters[slot.second.clone()];
+            match &self.network.layers()[k] {
+                Layer::Dense { .. } => {
+                    let weights = self.network.weights(k);
+                    dense::forward(self.set, &mut block.scratch, weights, second, x.view(), y.view_mut());
+                }
+                Layer::Activation(activation) => activation.activate(self.set, x.as_slice(), y.as_mut_slice()),
+                Layer::Dropout { rate } => match self.mode {
+                    Mode::Evaluation => y.as_mut_slice().copy_from_slice(x.as_slice()),
+                    Mode::Training { seed, step } => {
+                        let stream = Stream::new(seed, Purpose::Dropout { layer: k }, step);
+                        let first = (block.rows.start * slot.outputs) as u64;
+                        let (x, y, mask) = (x.as_slice(), y.as_mut_slice(), block.kept[k].as_mut_slice());
+                        T::dispatch(self.set, dropout::Forward { rate: *rate, stream: &stream, first, x, mask, y });
+                    }
+                },
+                Layer::BatchNorm { epsilon, .. } => {
+                    let (mean, variance) = self.normalisers(k, norms);
+                    let scale = &self.network.parameters[slot.first.clone()];
+                    let (x, y) = (x.view(), y.view_mut());
+                    let kernel = batch_norm::Forward { epsilon: *epsilon, scale, shift: second, mean, variance, x, y };
+                    T::dispatch(self.set, kernel);
+                }
+                Layer::LayerNorm { epsilon } => {
+                    let scale = &self.network.parameters[slot.first.clone()];
+                    let (x, y, statistics) = (x.view(), y.view_mut(), block.kept[k].as_mut_slice());
+                    let kernel = layer_norm::Forward { epsilon: *epsilon, scale, shift: second, x, y, statistics };
+                    T::dispatch(self.set, kernel);
+                }
+            }
+        }
+    }
+
+    /// A batch norm's means and variances: the batch's in training, else the running ones.
+    fn normalisers<'s>(&'s self, k: usize, norms: &'s [Norm<T>]) -> (&'s [T], &'s [T]) {
+        let slot = &self.network.slots[k];
+        if self.training() {
+            (&norms[k].mean, &norms[k].variance)
+        } else {
+            let running = &self.network.running;
+            (&running[slot.running_mean.clone()], &running[slot.running_variance.clone()])
+        }
+    }
+
+    /// Each row's loss, and δ⁽ᴸ⁾ (equation 8).
+    fn losses(&self, block: &mut Block<T>, delta_of: &[usize]) {
+        let Some(Targets { loss, .. }) = self.targets else { return };
+        let last = self.network.layers().len();
+        let delta = block.deltas[delta_of[last]].view_mut();
+        let z = block.outputs[last].view();
+        loss.value_and_delta(self.set, z, block.y.view(), &block.shares, &mut block.losses, delta);
+    }
+
+    /// Deltas through `layers`, last first (equation 9).
+    fn backward(
+        &self,
+        block: &mut Block<T>,
+        layers: Range<usize>,
+        delta_of: &[usize],
+        norms: &[Norm<T>],
+        gradient: &[T],
+        rows: usize,
+    ) {
+        for k in layers.rev().take_while(|&k| k >= self.first) {
+            let slot = &self.network.slots[k];
+            let scale = &self.network.parameters[slot.first.clone()];
+            let (d_out, d_in) = (delta_of[k + 1], delta_of[k]);
+            match &self.network.layers()[k] {
+                Layer::Activation(activation) => {
+                    let (z, x) = (&block.outputs[k], &block.outputs[k + 1]);
+                    let delta = block.deltas[d_out].as_mut_slice();
+                    activation.differentiate(self.set, z.as_slice(), x.as_slice(), delta);
+                }
+                Layer::Dropout { .. } => {
+                    if let Mode::Training { .. } = self.mode {
+                        let delta = block.deltas[d_out].as_mut_slice();
+                        T::dispatch(self.set, dropout::Backward { mask: block.kept[k].as_slice(), delta });
+                    }
+                }
+                _ if k == self.first => {}
+                layer => {
+                    // Later buffers belong to earlier layers.
+                    let (later, earlier) = block.deltas.split_at_mut(d_in);
+                    let (delta, delta_in) = (later[d_out].view(), earlier[0].view_mut());
+                    let x = block.outputs[k].view();
+                    match layer {
+                        Layer::BatchNorm { epsilon, .. } => {
+                            let (mean, variance) = self.normalisers(k, norms);
+                            let sums = self
+                                .training()
+                                .then(|| (rows, &gradient[slot.first.clone()], &gradient[slot.second.clone()]));
+                            let epsilon = *epsilon;
+                            let kernel =
+                                batch_norm::Backward { epsilon, scale, mean, variance, sums, x, delta, delta_in };
+                            T::dispatch(self.set, kernel);
+                        }
+                        Layer::LayerNorm { .. } => {
+                            let statistics = block.kept[k].as_slice();
+                            T::dispatch(self.set, layer_norm::Backward { scale, x, statistics, delta, delta_in });
+                        }
+                        _ => {
+                            let weights = self.network.weights(k);
+                            dense::backward(self.set, &mut block.scratch, weights, delta, delta_in);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The gradient of the parameters in `range` (equations 10 and 11): each worker over all blocks, in order.
+    fn gradient(
+        &self,
+        blocks: &[Block<T>],
+        delta_of: &[usize],
+        range: Range<usize>,
+        scratch: &mut Scratch<T>,
+        gradient: &mut [T],
+    ) {
+        for segment in self.network.layout().segments() {
+            let start = segment.range.start.max(range.start);
+            let end = segment.range.end.min(range.end);
+            if start >= end {
+                continue;
+            }
+            let k = segment.layer;
+            let (part, out) =
+                (start - segment.range.start..end - segment.range.start, start - range.start..end - range.start);
+            for (b, block) in blocks.iter().enumerate() {
+                let (x, delta) = (block.outputs[k].view(), block.deltas[delta_of[k + 1]].view());
+                let (first, out) = (b == 0, &mut gradient[out.clone()]);
+                match (segment.role, &self.network.layers()[k]) {
+                    (Role::Weights, _) => {
+                        let inputs = part.start / segment.shape[1]..part.end / segment.shape[1];
+                        dense::weights_gradient(self.set, scratch, x, delta, inputs, first, out);
+                    }
+                    // A batch norm's were sums on the way back.
+                    (_, Layer::BatchNorm { .. }) => {}
+                    (Role::Scale, _) => {
+                        let statistics = block.kept[k].as_slice();
+                        layer_norm::scale_gradient(self.set, x, statistics, delta, part.clone(), first, out);
+                    }
+                    (Role::Biases | Role::Shift, _) => {
+                        dense::column_sums(self.set, delta, part.clone(), first, out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Passes the batch through the layers: its activations stand in the workspace afterwards, its deltas and losses too
+/// where there are targets, and the sums of batch norms in `gradient`.
+fn run<T: Scalar>(pass: &Pass<'_, T>, workspace: &mut Workspace<T>, processor: &Processor, gradient: &mut [T]) {
+    let team = &processor.team;
+    let Workspace { blocks, delta_of, norms, spans, scratches, rows, .. } = workspace;
+    let (delta_of, rows) = (&*delta_of, *rows);
+    let whole = 0..pass.network.layers().len();
+    let spans = if pass.training() { &spans[..] } else { std::slice::from_ref(&whole) };
+    let last = spans.len() - 1;
+    for (s, span) in spans.iter().enumerate() {
+        if s > 0 {
+            batch_statistics(pass, span.start, blocks, norms, scratches, rows, processor);
+        }
+        let (norms, gradient) = (&*norms, &*gradient);
+        team.each(blocks, |_, block| {
+            if s == 0 {
+                pass.gather(block);
+            }
+            pass.forward(block, span.clone(), norms);
+            if s == last && pass.targets.is_some() {
+                pass.losses(block, delta_of);
+                let start = span.start + usize::from(s > 0);
+                pass.backward(block, start..span.end, delta_of, norms, gradient, rows);
+            }
+        });
+    }
+    if pass.targets.is_none() {
+        return;
+    }
+    for s in (0..last).rev() {
+        let norm = spans[s + 1].start;
+        batch_norm_sums(pass, norm, blocks, delta_of, norms, scratches, gradient, processor);
+        let (norms, gradient) = (&*norms, &*gradient);
+        team.each(blocks, |_, block| {
+            let start = spans[s].start + usize::from(s > 0);
+            pass.backward(block, start..norm + 1, delta_of, norms, gradient, rows);
+        });
+    }
+    for k in 0..norms.len() {
+        // Where no phase needed the sums on the way: running statistics, or a batch norm before all else.
+        if matches!(pass.network.layers()[k], Layer::BatchNorm { .. })
+            && (!pass.training() || k == 0)
+            && k >= pass.first
+        {
+            batch_norm_sums(pass, k, blocks, delta_of, norms, scratches, gradient, processor);
+        }
+    }
+}
+
+/// The batch's means and variances for the batch norm at layer `k`, shared out over columns.
+fn batch_statistics<T: Scalar>(
+    pass: &Pass<'_, T>,
+    k: usize,
+    blocks: &[Block<T>],
+    norms: &mut [Norm<T>],
+    scratches: &mut [Scratch<T>],
+    rows: usize,
+    processor: &Processor,
+) {
+    let Norm { mean, variance, bounds } = &mut norms[k];
+    let bounds = &*bounds;
+    processor.team.each_range(bounds, scratches, [mean, variance], |share, _, [mean, variance]| {
+        let columns = bounds[share]..bounds[share + 1];
+        let x = |block: usize| blocks[block].outputs[k].view();
+        T::dispatch(pass.set, batch_norm::Statistics { blocks: blocks.len(), x, rows, columns, mean, variance });
+    });
+}
+
+/// ∂J/∂γ and ∂J/∂β of the batch norm at layer `k` into the gradient, shared out over columns.
+fn batch_norm_sums<T: Scalar>(
+    pass: &Pass<'_, T>,
+    k: usize,
+    blocks: &[Block<T>],
+    delta_of: &[usize],
+    norms: &[Norm<T>],
+    scratches: &mut [Scratch<T>],
+    gradient: &mut [T],
+    processor: &Processor,
+) {
+    let Layer::BatchNorm { epsilon, .. } = pass.network.layers()[k] else { return };
+    let slot = &pass.network.slots[k];
+    let (mean, variance) = pass.normalisers(k, norms);
+    let (scale, shift) = gradient[slot.first.start..slot.second.end].split_at_mut(slot.first.len());
+    let bounds = &norms[k].bounds;
+    processor.team.each_range(bounds, scratches, [scale, shift], |share, _, [scale_gradient, shift_gradient]| {
+        let columns = bounds[share]..bounds[share + 1];
+        let x = |block: usize| blocks[block].outputs[k].view();
+        let delta = |block: usize| blocks[block].deltas[delta_of[k + 1]].view();
+        let blocks = blocks.len();
+        let kernel =
+            batch_norm::Sums { blocks, x, delta, columns, epsilon, mean, variance, scale_gradient, shift_gradient };
+        T::dispatch(pass.set, kernel);
+    });
+}
+
+/// J and ∂J/∂θ for a batch: the heart.
+///
+/// Passes rows `batch` of `data` (all, if `None`) through `network` and back, leaves their activations and deltas in
+/// `workspace`, writes the gradient of every parameter to `gradient` (laid out as the parameters), and returns
+/// J = Σ wᵢℓᵢ/Σw, summed in f64, rows in order. Penalties are not included.
+///
+/// # Panics
+/// If the data were not [checked](Data::check), the batch is empty or larger than the workspace, or `gradient` is not
+/// as long as the parameters.
+pub fn loss_and_gradient<T: Scalar>(
+    network: &Network<T>,
+    loss: &Loss,
+    data: &Data<'_, T>,
+    batch: Option<&[usize]>,
+    mode: Mode,
+    workspace: &mut Workspace<T>,
+    processor: &Processor,
+    gradient: &mut [T],
+) -> f64 {
+    assert_eq!(gradient.len(), network.parameters().len(), "a gradient as long as the parameters");
+    let _environment = FloatEnvironment::ieee();
+    let n = batch.map_or(data.x.rows(), <[usize]>::len);
+    assert!(n > 0, "an empty batch");
+    let total = (0..n).map(|i| weight(data, batch, i)).sum();
+    let pass = Pass {
+        network,
+        x: data.x,
+        batch,
+        targets: Some(Targets { loss, y: data.y, weights: data.weights, total }),
+        mode,
+        set: processor.instruction_set(),
+        first: network.layout().segments().first().map_or(0, |segment| segment.layer),
+    };
+    workspace.share_out(n, data.y.cols());
+    run(&pass, workspace, processor, gradient);
+    let Workspace { blocks, delta_of, bounds, scratches, .. } = &mut *workspace;
+    let (blocks, delta_of, bounds) = (&*blocks, &*delta_of, &*bounds);
+    processor.team.each_range(bounds, scratches, [gradient], |share, scratch, [gradient]| {
+        pass.gradient(blocks, delta_of, bounds[share]..bounds[share + 1], scratch, gradient);
+    });
+    let weighted = workspace.losses().enumerate().map(|(i, loss)| weight(data, batch, i) * loss.to_f64());
+    weighted.sum::<f64>() / total
+}
+
+/// The sample weight of the batch's row `i`.
+fn weight<T: Scalar>(data: &Data<'_, T>, batch: Option<&[usize]>, i: usize) -> f64 {
+    data.weights.map_or(1.0, |weights| weights[batch.map_or(i, |batch| batch[i])].to_f64())
+}
+
+/// Passes rows `batch` of `x` (all, if `None`) forward as at prediction; the outputs of every layer stand in
+/// `workspace` afterwards.
+///
+/// # Panics
+/// If x has not the network's columns, or the batch is larger than the workspace.
+pub fn forward<T: Scalar>(
+    network: &Network<T>,
+    x: MatrixRef<'_, T>,
+    batch: Option<&[usize]>,
+    workspace: &mut Workspace<T>,
+    processor: &Processor,
+) {
+    assert_eq!(x.cols(), network.inputs(), "input columns");
+    let _environment = FloatEnvironment::ieee();
+    let set = processor.instruction_set();
+    let pass = Pass { network, x, batch, targets: None, mode: Mode::Evaluation, set, first: 0 };
+    workspace.share_out(batch.map_or(x.rows(), <[usize]>::len), 0);
+    run(&pass, workspace, processor, &mut []);
+}
+
+/// How many rows a worker passes forward at a time where all that counts is the output.
+const ROWS_AT_A_TIME: usize = 256;
+
+/// J over all rows of checked `data` as at prediction, summed in f64, rows in order.
+pub(crate) fn evaluate<T: Scalar>(
+    network: &Network<T>,
+    loss: &Loss,
+    data: &Data<'_, T>,
+    workspace: &mut Workspace<T>,
+    processor: &Processor,
+) -> f64 {
+    let _environment = FloatEnvironment::ieee();
+    let (mut sum, mut total) = (0.0, 0.0);
+    for rows in workspace.pieces(data.x.rows()) {
+        let targets = Targets { loss, y: data.y.rows_range(rows.clone()), weights: None, total: 1.0 };
+        let pass = Pass {
+            network,
+            x: data.x.rows_range(rows.clone()),
+            batch: None,
+            targets: Some(targets),
+            mode: Mode::Evaluation,
+            set: processor.instruction_set(),
+            // No delta is needed at all.
+            first: network.layers().len(),
+        };
+        workspace.share_out(rows.len(), data.y.cols());
+        run(&pass, workspace, processor, &mut []);
+        for (i, loss) in rows.zip(workspace.losses()) {
+            let weight = weight(data, None, i);
+            sum += weight * loss.to_f64();
+            total += weight;
+        }
+    }
+    sum / total
+}
+
+impl<T: Scalar> Network<T> {
+    /// The network's outputs for the rows of `x`: pre-activations for the loss, [n, outputs].
+    ///
+    /// A row's output does not depend on the other rows, nor on threads or instructions.
+    ///
+    /// # Errors
+    /// If `x` has not the network's number of columns.
+    pub fn forward(&self, x: MatrixRef<'_, T>, processor: &Processor) -> Result<Matrix<T>, Error> {
+        if x.cols() != self.inputs() {
+            return Err(Error::Length { what: "input columns", expected: self.inputs(), got: x.cols() });
+        }
+        let mut outputs = Matrix::zeros(x.rows(), self.outputs());
+        let mut workspace = Workspace::for_rows(self, x.rows(), processor);
+        for rows in workspace.pieces(x.rows()) {
+            forward(self, x.rows_range(rows.clone()), None, &mut workspace, processor);
+            for (i, output) in rows.zip(workspace.output(self.layers().len())) {
+                outputs.row_mut(i).copy_from_slice(output);
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// Predictions ŷ for the rows of `x`: the outputs through the loss's [`Link`](crate::loss::Link).
+    ///
+    /// # Errors
+    /// If `x` has not the network's number of columns.
+    pub fn predict(&self, x: MatrixRef<'_, T>, loss: &Loss, processor: &Processor) -> Result<Matrix<T>, Error> {
+        let mut outputs = self.forward(x, processor)?;
+        let _environment = FloatEnvironment::ieee();
+        loss.predict(processor.instruction_set(), outputs.view_mut());
+        Ok(outputs)
+    }
+
+    /// J over all rows of `data` as at prediction, without penalties.
+    ///
+    /// # Errors
+    /// If the data do not fit the network and the loss.
+    pub fn loss(&self, loss: &Loss, data: &Data<'_, T>, processor: &Processor) -> Result<f64, Error> {
+        data.check(self, loss)?;
+        let mut workspace = Workspace::for_rows(self, data.x.rows(), processor);
+        Ok(evaluate(self, loss, data, &mut workspace, processor))
+    }
+}

@@ -1,0 +1,188 @@
+//! The vector trait: formulas are written once over [`Lanes`] and run on one scalar or sixteen.
+//!
+//! A value of a SIMD type exists only where its instructions do: the dispatcher makes the first one after asking
+//! the processor, and every other is made from a value (`v.splat(x)` uses `v` as its witness). So the operators are
+//! safe for every caller, and a formula reads as it stands in the book.
+
+use crate::scalar::Scalar;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// One or more scalars on which every operation works lane by lane.
+///
+/// Each operation is IEEE-754's (round to nearest, ties to even), so a formula gives the same bits for any number
+/// of lanes. No operation crosses lanes.
+pub trait Lanes:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
+{
+    /// The type of one lane.
+    type Scalar: Scalar;
+    /// A truth value per lane.
+    type Mask: Copy;
+    /// How many lanes there are.
+    const LANES: usize;
+    /// How many such vectors the processor holds in registers.
+    const REGISTERS: usize;
+    /// The side of the square that [`Lanes::transpose`] turns.
+    const SQUARE: usize;
+
+    /// `x` in every lane.
+    fn splat(self, x: Self::Scalar) -> Self;
+
+    /// The constant `x`, rounded to the scalar, in every lane.
+    #[inline(always)]
+    fn of(self, x: f64) -> Self {
+        self.splat(Self::Scalar::from_f64(x))
+    }
+
+    /// The first [`Self::LANES`] elements of `from`.
+    ///
+    /// # Panics
+    /// If `from` is shorter.
+    fn load(self, from: &[Self::Scalar]) -> Self;
+
+    /// Writes the lanes to the first [`Self::LANES`] elements of `to`.
+    ///
+    /// # Panics
+    /// If `to` is shorter.
+    fn store(self, to: &mut [Self::Scalar]);
+
+    /// The elements of `from`, and zero in the lanes beyond its end (at most [`Self::LANES`] are read).
+    #[inline(always)]
+    fn load_partial(self, from: &[Self::Scalar]) -> Self {
+        let mut whole = [Self::Scalar::ZERO; 16];
+        let n = from.len().min(Self::LANES);
+        whole[..n].copy_from_slice(&from[..n]);
+        self.load(&whole)
+    }
+
+    /// Writes as many lanes as `to` has elements (at most [`Self::LANES`]).
+    #[inline(always)]
+    fn store_partial(self, to: &mut [Self::Scalar]) {
+        let mut whole = [Self::Scalar::ZERO; 16];
+        self.store(&mut whole);
+        let n = to.len().min(Self::LANES);
+        to[..n].copy_from_slice(&whole[..n]);
+    }
+
+    /// [`Self::LANES`] elements from `from` on, for kernels that have checked their bounds once outside the loop.
+    ///
+    /// # Safety
+    /// `from` must be valid for reads of [`Self::LANES`] elements; it need not be aligned.
+    #[allow(unsafe_code)]
+    unsafe fn load_pointer(self, from: *const Self::Scalar) -> Self;
+
+    /// Writes the lanes from `to` on.
+    ///
+    /// # Safety
+    /// `to` must be valid for writes of [`Self::LANES`] elements; it need not be aligned.
+    #[allow(unsafe_code)]
+    unsafe fn store_pointer(self, to: *mut Self::Scalar);
+
+    /// The first `n` ≤ [`Self::LANES`] elements from `from` on, and zero in the other lanes, whose memory is not touched.
+    ///
+    /// # Safety
+    /// `from` must be valid for reads of `n` elements.
+    #[allow(unsafe_code)]
+    unsafe fn load_first(self, from: *const Self::Scalar, n: usize) -> Self;
+
+    /// Writes the first `n` ≤ [`Self::LANES`] lanes from `to` on and leaves the memory beyond untouched.
+    ///
+    /// # Safety
+    /// `to` must be valid for writes of `n` elements.
+    #[allow(unsafe_code)]
+    unsafe fn store_first(self, to: *mut Self::Scalar, n: usize);
+
+    /// toᵢⱼ ← fromⱼᵢ for a square of [`Self::SQUARE`] rows that stand `from_row` and `to_row` elements apart.
+    ///
+    /// # Safety
+    /// `from` must be valid for reads, and `to` for writes, of such a square.
+    #[allow(unsafe_code)]
+    unsafe fn transpose(self, from: *const Self::Scalar, from_row: usize, to: *mut Self::Scalar, to_row: usize);
+
+    /// self · b + c with one rounding.
+    fn fma(self, b: Self, c: Self) -> Self;
+    /// √self, correctly rounded.
+    fn sqrt(self) -> Self;
+    /// |self|.
+    fn abs(self) -> Self;
+    /// |self| with the sign of `sign`.
+    fn copysign(self, sign: Self) -> Self;
+    /// The nearest integer, ties to even.
+    fn round(self) -> Self;
+
+    /// self < other; false where either is NaN.
+    fn lt(self, other: Self) -> Self::Mask;
+    /// self ≤ other; false where either is NaN.
+    fn le(self, other: Self) -> Self::Mask;
+    /// `yes` where the mask holds, else `no`.
+    fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
+
+    /// Whether the mask holds in any lane.
+    fn any(mask: Self::Mask) -> bool;
+
+    /// The larger of the two; `self` where either is NaN.
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Self::select(self.lt(other), other, self)
+    }
+
+    /// The smaller of the two; `self` where either is NaN.
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        Self::select(other.lt(self), other, self)
+    }
+
+    /// 2ⁿ for an integer-valued `self` = n whose power is a normal number.
+    fn pow2(self) -> Self;
+
+    /// self · 2ⁿ with one rounding, for an integer-valued n and |self| in [½, 2]; |n| ≤ 252 (f32), 2,044 (f64).
+    #[inline(always)]
+    fn scale(self, n: Self) -> Self {
+        let half = (n * n.of(0.5)).round();
+        self * half.pow2() * (n - half).pow2()
+    }
+
+    /// (e, m) with self = m · 2ᵉ, m in [¾, 1½), for a positive normal `self`.
+    fn split_exponent(self) -> (Self, Self);
+
+    /// eˣ.
+    fn exp(self) -> Self;
+    /// eˣ − 1, accurate near 0.
+    fn exp_m1(self) -> Self;
+    /// The natural logarithm.
+    fn ln(self) -> Self;
+    /// ln(1 + x), accurate near 0.
+    fn ln_1p(self) -> Self;
+    /// The hyperbolic tangent.
+    fn tanh(self) -> Self;
+    /// 1 / (1 + e⁻ˣ).
+    fn logistic(self) -> Self;
+    /// The error function 2/√π ∫₀ˣ e^(−t²) dt.
+    fn erf(self) -> Self;
+    /// Φ(x) = ½ erfc(−x/√2), the standard normal's distribution function, accurate in its left tail.
+    fn normal_cdf(self) -> Self;
+    /// sin x, x in radians.
+    fn sin(self) -> Self;
+    /// cos x, x in radians.
+    fn cos(self) -> Self;
+
+    // Products that are still normal numbers where their second factor no longer is, so that composing them from the
+    // functions above would lose their last bits (x · logistic(x) in f32: 52 ULP at −104).
+
+    /// x · logistic(x).
+    fn silu(self) -> Self;
+    /// x · Φ(x).
+    fn gelu(self) -> Self;
+    /// x · tanh(ln(1 + eˣ)).
+    fn mish(self) -> Self;
+}
+
+/// Work that is written once over [`Lanes`] and run with the widest lanes that are asked for.
+///
+/// Implementations mark `run` `#[inline(always)]`: it is compiled anew inside a function for each instruction set.
+pub trait Kernel<T: Scalar> {
+    /// What the work returns.
+    type Output;
+    /// Does the work. `v` is a witness that the lanes' instructions exist, and zero.
+    fn run<V: Lanes<Scalar = T>>(self, v: V) -> Self::Output;
+}

@@ -1,0 +1,596 @@
+//! Training: the loop around [`loss_and_gradient`].
+
+use crate::backprop::{Data, Mode, Workspace, evaluate, loss_and_gradient};
+use crate::error::Error;
+use crate::kernels::{FloatEnvironment, Processor, naive};
+use crate::layer::{Layer, batch_norm};
+use crate::loss::Loss;
+use crate::matrix::Matrix;
+use crate::network::{Network, Role};
+use crate::optimizer::lbfgs::{Lbfgs, Step};
+use crate::optimizer::{Optimizer, Powers, Update};
+use crate::random::default_rng;
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+use std::ops::ControlFlow;
+
+/// How to train. The defaults are a sound start, not a tuned one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// What is minimised.
+    pub loss: Loss,
+    /// How the gradient changes the parameters.
+    pub optimizer: Optimizer,
+    /// The base learning rate η; `None`: the optimizer's usual one.
+    pub learning_rate: Option<f64>,
+    /// How η moves over the run.
+    pub schedule: Schedule,
+    /// Passes over the data.
+    pub epochs: usize,
+    /// Rows of a mini-batch; `None`: all rows, in their order.
+    pub batch_size: Option<usize>,
+    /// Decoupled weight decay λ; `None`: the optimizer's usual one.
+    pub weight_decay: Option<f64>,
+    /// λ of λ‖W‖₁, added to the objective.
+    pub l1: f64,
+    /// λ of ½λ‖W‖², added to the objective.
+    pub l2: f64,
+    /// The gradient is shortened to this Euclidean norm where it is longer.
+    pub clip_norm: Option<f64>,
+    /// Every entry of the gradient is cut to ± this.
+    pub clip_value: Option<f64>,
+    /// Epochs without a better validation loss before training stops; needs validation rows.
+    pub patience: Option<usize>,
+    /// The seed of the rows' order and of dropout.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            loss: Loss::SquaredError,
+            optimizer: Optimizer::Adam(Default::default()),
+            learning_rate: None,
+            schedule: Schedule::Constant,
+            epochs: 100,
+            batch_size: Some(256),
+            weight_decay: None,
+            l1: 0.0,
+            l2: 0.0,
+            clip_norm: None,
+            clip_value: None,
+            patience: None,
+            seed: 0,
+        }
+    }
+}
+
+impl Options {
+    fn check(&self, network: &Network<impl Scalar>, validation: bool) -> Result<(), Error> {
+        let at_least = |what, x: f64, least: f64, strict: bool| {
+            if x.is_finite() && (x > least || (!strict && x == least)) {
+                return Ok(());
+            }
+            let expected = format!("a number {} {least}", if strict { "above" } else { "from" });
+            Err(Error::Value { what, expected, got: x.to_string() })
+        };
+        at_least("learning rate", self.learning_rate.unwrap_or(1.0), 0.0, true)?;
+        at_least("weight decay", self.weight_decay.unwrap_or(0.0), 0.0, false)?;
+        at_least("l1", self.l1, 0.0, false)?;
+        at_least("l2", self.l2, 0.0, false)?;
+        at_least("clip norm", self.clip_norm.unwrap_or(1.0), 0.0, true)?;
+        at_least("clip value", self.clip_value.unwrap_or(1.0), 0.0, true)?;
+        let refuse =
+            |what, expected: &str, got: &str| Err(Error::Value { what, expected: expected.into(), got: got.into() });
+        if self.batch_size == Some(0) {
+            return refuse("batch size", "at least one row", "0");
+        }
+        if self.patience.is_some() && !validation {
+            return refuse("patience", "validation rows to watch", "none");
+        }
+        if let Optimizer::Lbfgs { .. } = self.optimizer {
+            if network.layers().iter().any(|layer| matches!(layer, Layer::Dropout { .. } | Layer::BatchNorm { .. })) {
+                return refuse(
+                    "lbfgs",
+                    "a network without dropout and batch norm",
+                    "one that changes between its steps",
+                );
+            }
+            if self.batch_size.is_some() {
+                return refuse("lbfgs", "the full batch (batch size: all)", "mini-batches");
+            }
+            if self.weight_decay.is_some() || self.l1 > 0.0 || self.clip_norm.is_some() || self.clip_value.is_some() {
+                return refuse("lbfgs", "l2 as the only penalty, and no clipping", "weight decay, l1 or clipping");
+            }
+            if self.schedule != Schedule::Constant || self.learning_rate.is_some() {
+                return refuse("lbfgs", "no learning rate and no schedule (its line search finds the step)", "one");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What happens in training, as it happens.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A step was taken.
+    Step {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The step within the run, from 1.
+        step: usize,
+        /// J of the batch before the step, averaged over its rows, without penalties.
+        loss: f64,
+        /// η of the step.
+        learning_rate: f64,
+    },
+    /// An epoch ended.
+    Epoch(&'a Epoch<'a>),
+}
+
+/// The facts of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Epoch<'a> {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Steps taken in the whole run.
+    pub steps: usize,
+    /// J averaged over the epoch's rows, each as its batch saw it before the step.
+    pub loss: f64,
+    /// J over the validation rows, as at prediction.
+    pub validation_loss: Option<f64>,
+    /// Whether the validation loss is the lowest so far.
+    pub best: bool,
+    /// η of the last step.
+    pub learning_rate: f64,
+    /// ‖∂J/∂θ‖ of the last step for each segment of the parameters, in the layout's order.
+    pub gradient_norms: &'a [f64],
+    /// For each layer, the share of its units that gave the same number for every row of the last batch: for an
+    /// activation, dead units.
+    pub dead: &'a [f64],
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All epochs were done.
+    Completed,
+    /// The validation loss had not improved for `patience` epochs.
+    Patience,
+    /// Whoever watched asked for it.
+    Stopped,
+    /// L-BFGS found nothing lower.
+    Converged,
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report {
+    /// How it ended.
+    pub ended: Ended,
+    /// Epochs that were done.
+    pub epochs: usize,
+    /// Steps that were taken.
+    pub steps: usize,
+    /// The epoch whose parameters the network has, from 1.
+    pub best_epoch: usize,
+    /// The training loss of the last epoch.
+    pub loss: f64,
+    /// The validation loss of the best epoch.
+    pub validation_loss: Option<f64>,
+    /// Threads that shared a step.
+    pub threads: usize,
+}
+
+/// Below so many multiply-adds a step, two barriers cost more than a second thread saves.
+const WORTH_SHARING: usize = 1 << 19;
+
+/// Trains `network` on `data`.
+///
+/// With `validation` rows the best epoch's parameters are restored, however the run ends. `watch` sees every event and
+/// may stop the run. The same arguments give the same bits for any processor.
+///
+/// # Errors
+/// If data or options do not fit, or a number becomes infinite or undefined (the network then keeps the best, or
+/// last finite, parameters).
+pub fn train<T: Scalar>(
+    network: &mut Network<T>,
+    data: &Data<'_, T>,
+    validation: Option<&Data<'_, T>>,
+    options: &Options,
+    processor: &Processor,
+    watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+) -> Result<Report, Error> {
+    options.check(network, validation.is_some())?;
+    data.check(network, &options.loss)?;
+    if let Some(validation) = validation {
+        validation.check(network, &options.loss)?;
+    }
+    let _environment = FloatEnvironment::ieee();
+    Trainer::new(network, data, options, processor).run(network, data, validation, watch)
+}
+
+/// The state of a run: all that a step writes besides the parameters.
+struct Trainer<'a, T> {
+    options: &'a Options,
+    processor: &'a Processor,
+    workspace: Workspace<T>,
+    gradient: Vec<T>,
+    memories: [Vec<T>; 2],
+    powers: Powers,
+    order: Vec<usize>,
+    /// The first row of every batch within the order, and its end.
+    cuts: Vec<usize>,
+    step: usize,
+    /// What plateaus have made of the learning rate.
+    plateau: f64,
+    lbfgs: Option<Lbfgs<T>>,
+    gradient_norms: Vec<f64>,
+    dead: Vec<f64>,
+}
+
+impl<'a, T: Scalar> Trainer<'a, T> {
+    fn new(network: &Network<T>, data: &Data<'_, T>, options: &'a Options, processor: &'a Processor) -> Self {
+        let n = data.x.rows();
+        let batch = options.batch_size.unwrap_or(n).min(n);
+        let mut cuts: Vec<usize> = (0..n).step_by(batch).chain([n]).collect();
+        let norms = network.layers().iter().any(|layer| matches!(layer, Layer::BatchNorm { .. }));
+        if norms && n % batch == 1 && cuts.len() > 2 {
+            // A single row has no variance: it joins the batch before.
+            cuts.remove(cuts.len() - 2);
+        }
+        let most_rows = cuts.windows(2).map(|cut| cut[1] - cut[0]).max().unwrap_or(n);
+        let parameters = network.parameters().len();
+        let shares = if most_rows * parameters * 3 < WORTH_SHARING { 1 } else { processor.threads() };
+        let memory = |k: usize| vec![T::ZERO; if options.optimizer.memories() > k { parameters } else { 0 }];
+        Self {
+            options,
+            processor,
+            workspace: Workspace::new(network, most_rows, shares),
+            gradient: vec![T::ZERO; parameters],
+            memories: [memory(0), memory(1)],
+            powers: Powers::START,
+            order: (0..n).collect(),
+            cuts,
+            step: 0,
+            plateau: 1.0,
+            lbfgs: match options.optimizer {
+                Optimizer::Lbfgs { memory } => Some(Lbfgs::new(memory as usize)),
+                _ => None,
+            },
+            gradient_norms: vec![0.0; network.layout().segments().len()],
+            dead: vec![0.0; network.layers().len()],
+        }
+    }
+
+    fn run(
+        mut self,
+        network: &mut Network<T>,
+        data: &Data<'_, T>,
+        validation: Option<&Data<'_, T>>,
+        watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<Report, Error> {
+        let shares = self.workspace.shares();
+        let mut report = Report {
+            ended: Ended::Completed,
+            epochs: 0,
+            steps: 0,
+            best_epoch: 0,
+            loss: f64::NAN,
+            validation_loss: None,
+            threads: shares,
+        };
+        let mut best = (f64::INFINITY, network.parameters.clone(), network.running.clone());
+        let mut evaluation = None;
+        let (mut lowest_watched, mut watched_for) = (f64::INFINITY, 0);
+        let mut failure = None;
+        for epoch in 0..self.options.epochs {
+            let result = match self.lbfgs.take() {
+                None => self.epoch(epoch, network, data, watch),
+                Some(mut lbfgs) => {
+                    let result = self.iteration(epoch, &mut lbfgs, network, data, watch);
+                    self.lbfgs = Some(lbfgs);
+                    result
+                }
+            };
+            let (loss, learning_rate, ended) = match result {
+                Ok(epoch) => epoch,
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            };
+            (report.epochs, report.steps, report.loss) = (epoch + 1, self.step, loss);
+            let validation_loss = match validation {
+                Some(rows) => {
+                    let workspace =
+                        evaluation.get_or_insert_with(|| Workspace::for_rows(network, rows.x.rows(), self.processor));
+                    Some(evaluate(network, &self.options.loss, rows, workspace, self.processor))
+                }
+                None => None,
+            };
+            let better = validation_loss.is_none_or(|loss| loss < best.0);
+            if better {
+                best.0 = validation_loss.unwrap_or(loss);
+                best.1.copy_from_slice(&network.parameters);
+                best.2.copy_from_slice(&network.running);
+                (report.best_epoch, report.validation_loss) = (epoch + 1, validation_loss);
+            }
+            self.measure(network);
+            let facts = Epoch {
+                epoch: epoch + 1,
+                steps: self.step,
+                loss,
+                validation_loss,
+                best: better,
+                learning_rate,
+                gradient_norms: &self.gradient_norms,
+                dead: &self.dead,
+            };
+            if let Some(ended) = ended {
+                report.ended = ended;
+            } else if watch(Event::Epoch(&facts)).is_break() {
+                report.ended = Ended::Stopped;
+            } else if self.options.patience.is_some_and(|patience| epoch + 1 - report.best_epoch >= patience.max(1)) {
+                report.ended = Ended::Patience;
+            }
+            if report.ended != Ended::Completed {
+                break;
+            }
+            if let Schedule::Plateau { factor, patience } = self.options.schedule {
+                let watched = validation_loss.unwrap_or(loss);
+                watched_for = if watched < lowest_watched { 0 } else { watched_for + 1 };
+                lowest_watched = lowest_watched.min(watched);
+                if watched_for as f64 > patience {
+                    self.plateau *= factor;
+                    watched_for = 0;
+                }
+            }
+        }
+        if report.epochs > 0 && (validation.is_some() || failure.is_some()) {
+            network.parameters.copy_from_slice(&best.1);
+            network.running.copy_from_slice(&best.2);
+        }
+        failure.map_or(Ok(report), Err)
+    }
+
+    /// One pass over the data in mini-batches: the mean loss, the last η, and whether the watcher stopped it.
+    fn epoch(
+        &mut self,
+        epoch: usize,
+        network: &mut Network<T>,
+        data: &Data<'_, T>,
+        watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<(f64, f64, Option<Ended>), Error> {
+        let batches = self.cuts.len() - 1;
+        if batches > 1 {
+            for (i, row) in self.order.iter_mut().enumerate() {
+                *row = i;
+            }
+            default_rng([self.options.seed, 1, epoch as u64]).shuffle(&mut self.order);
+        }
+        let base = self.options.learning_rate.unwrap_or_else(|| self.options.optimizer.default_learning_rate());
+        let (mut sum, mut rows, mut learning_rate) = (0.0, 0.0, 0.0);
+        for batch in 0..batches {
+            let cut = self.cuts[batch]..self.cuts[batch + 1];
+            learning_rate =
+                base * self.plateau * self.options.schedule.factor(self.step, self.options.epochs * batches, epoch);
+            let loss = self.one_step(epoch, cut.clone(), learning_rate, network, data)?;
+            sum += loss * cut.len() as f64;
+            rows += cut.len() as f64;
+            let event = Event::Step { epoch: epoch + 1, step: self.step, loss, learning_rate };
+            if watch(event).is_break() {
+                return Ok((sum / rows, learning_rate, Some(Ended::Stopped)));
+            }
+        }
+        Ok((sum / rows, learning_rate, None))
+    }
+
+    /// Gradient, penalties, clipping, update: J before the step.
+    fn one_step(
+        &mut self,
+        epoch: usize,
+        cut: std::ops::Range<usize>,
+        learning_rate: f64,
+        network: &mut Network<T>,
+        data: &Data<'_, T>,
+    ) -> Result<f64, Error> {
+        let batch = &self.order[cut];
+        let mode = Mode::Training { seed: self.options.seed, step: self.step as u64 };
+        let (options, workspace) = (self.options, &mut self.workspace);
+        let gradient = &mut self.gradient;
+        let loss =
+            loss_and_gradient(network, &options.loss, data, Some(batch), mode, workspace, self.processor, gradient);
+        self.step += 1;
+        if !loss.is_finite() {
+            let (layer, rows) = workspace.first_not_finite(5);
+            let rows = rows.into_iter().map(|row| batch[row]).collect();
+            return Err(Error::NotFinite { what: "the loss", epoch: epoch + 1, step: self.step, layer, rows });
+        }
+        self.penalise(network);
+        if let Some(limit) = options.clip_value {
+            let limit = T::from_f64(limit);
+            for g in &mut self.gradient {
+                *g = crate::kernels::Lanes::min(crate::kernels::Lanes::max(*g, -limit), limit);
+            }
+        }
+        if let Some(limit) = options.clip_norm {
+            let norm = naive::dot(&self.gradient, &self.gradient).to_f64().sqrt();
+            if norm > limit {
+                let scale = T::from_f64(limit / norm);
+                self.gradient.iter_mut().for_each(|g| *g = scale * *g);
+            }
+        }
+        for k in 0..network.layers().len() {
+            let Layer::BatchNorm { momentum, .. } = network.layers()[k] else { continue };
+            let slot = &network.slots[k];
+            let (mean, variance) = network.running[slot.running_mean.start..slot.running_variance.end]
+                .split_at_mut(slot.running_mean.len());
+            let statistics = self.workspace.batch_statistics(k);
+            batch_norm::update_running(momentum, self.workspace.rows(), statistics, (mean, variance));
+        }
+        self.powers = self.powers.next(&options.optimizer);
+        self.update(learning_rate, network);
+        Ok(loss)
+    }
+
+    /// Adds the penalties' derivatives, λw and λ·sign(w), to the gradient.
+    fn penalise(&mut self, network: &Network<T>) {
+        if self.options.l1 == 0.0 && self.options.l2 == 0.0 {
+            return;
+        }
+        for segment in network.layout().segments() {
+            let l1 = T::from_f64(self.options.l1 * segment.decay_factor);
+            let l2 = T::from_f64(self.options.l2 * segment.decay_factor);
+            let range = segment.range.clone();
+            for (g, &w) in self.gradient[range.clone()].iter_mut().zip(&network.parameters[range]) {
+                let sign = if w > T::ZERO {
+                    l1
+                } else if w < T::ZERO {
+                    -l1
+                } else {
+                    T::ZERO
+                };
+                *g = l2.fma(w, *g) + sign;
+            }
+        }
+    }
+
+    /// The optimizer's step, shared out over the parameters.
+    fn update(&mut self, learning_rate: f64, network: &mut Network<T>) {
+        let decay = self.options.weight_decay.unwrap_or_else(|| self.options.optimizer.default_weight_decay());
+        let (optimizer, powers, set) = (&self.options.optimizer, self.powers, self.processor.instruction_set());
+        let (layout, theta) = network.layout_and_parameters_mut();
+        // One for each share; vectors of nothing take no memory.
+        let mut shares = vec![(); self.workspace.shares()];
+        let bounds = self.workspace.bounds();
+        let [first, second] = &mut self.memories;
+        let step = |start: usize, theta: &mut [T], g: &[T], first: &mut [T], second: &mut [T]| {
+            for segment in layout.segments() {
+                let from = segment.range.start.max(start);
+                let to = segment.range.end.min(start + theta.len());
+                if from >= to {
+                    continue;
+                }
+                let range = from - start..to - start;
+                let learning_rate = learning_rate * segment.learning_rate_factor;
+                let part = |memory: &'_ mut [T]| -> std::ops::Range<usize> {
+                    if memory.is_empty() { 0..0 } else { range.clone() }
+                };
+                let (a, b) = (part(first), part(second));
+                let kernel = Update {
+                    optimizer,
+                    learning_rate,
+                    decay: learning_rate * decay * segment.decay_factor,
+                    powers,
+                    parameters: &mut theta[range.clone()],
+                    gradient: &g[range.clone()],
+                    memories: [&mut first[a], &mut second[b]],
+                };
+                T::dispatch(set, kernel);
+            }
+        };
+        let g = &mut self.gradient[..];
+        let team = &self.processor.team;
+        match optimizer.memories() {
+            0 => team.each_range(bounds, &mut shares, [theta, g], |i, (), [theta, g]| {
+                step(bounds[i], theta, g, &mut [], &mut []);
+            }),
+            1 => team.each_range(bounds, &mut shares, [theta, g, first], |i, (), [theta, g, first]| {
+                step(bounds[i], theta, g, first, &mut []);
+            }),
+            _ => team.each_range(bounds, &mut shares, [theta, g, first, second], |i, (), [theta, g, first, second]| {
+                step(bounds[i], theta, g, first, second);
+            }),
+        }
+    }
+
+    /// One iteration of L-BFGS on all rows; the loss and gradient include the L2 penalty, the loss that is told does not.
+    fn iteration(
+        &mut self,
+        epoch: usize,
+        lbfgs: &mut Lbfgs<T>,
+        network: &mut Network<T>,
+        data: &Data<'_, T>,
+        watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<(f64, f64, Option<Ended>), Error> {
+        let (options, processor, l2) = (self.options, self.processor, self.options.l2);
+        let mode = Mode::Training { seed: options.seed, step: 0 };
+        let workspace = &mut self.workspace;
+        let mut at = network.clone();
+        let penalty = |network: &Network<T>, gradient: Option<&mut [T]>| {
+            let mut sum = 0.0;
+            let mut gradient = gradient;
+            for segment in network.layout().segments().iter().filter(|segment| segment.role == Role::Weights) {
+                let w = &network.parameters[segment.range.clone()];
+                sum += 0.5 * l2 * naive::dot(w, w).to_f64();
+                if let Some(gradient) = gradient.as_deref_mut() {
+                    for (g, &w) in gradient[segment.range.clone()].iter_mut().zip(w) {
+                        *g = T::from_f64(l2).fma(w, *g);
+                    }
+                }
+            }
+            sum
+        };
+        let mut evaluate = |theta: &[T], gradient: &mut [T]| {
+            at.parameters.copy_from_slice(theta);
+            let loss = loss_and_gradient(&at, &options.loss, data, None, mode, workspace, processor, gradient);
+            loss + penalty(&at, Some(gradient))
+        };
+        let start = evaluate(&network.parameters.clone(), &mut self.gradient);
+        let plain = start - penalty(network, None);
+        if !start.is_finite() {
+            let (layer, rows) = self.workspace.first_not_finite(5);
+            return Err(Error::NotFinite { what: "the loss", epoch: epoch + 1, step: self.step + 1, layer, rows });
+        }
+        let stepped = lbfgs.step(&mut network.parameters, &mut self.gradient, start, evaluate);
+        self.step += 1;
+        let ended = match stepped {
+            Step::Moved(_) => None,
+            Step::Converged => Some(Ended::Converged),
+        };
+        let event = Event::Step { epoch: epoch + 1, step: self.step, loss: plain, learning_rate: 1.0 };
+        Ok((plain, 1.0, ended.or(watch(event).is_break().then_some(Ended::Stopped))))
+    }
+
+    /// Gradient norms and dead units of the last step.
+    fn measure(&mut self, network: &Network<T>) {
+        for (norm, segment) in self.gradient_norms.iter_mut().zip(network.layout().segments()) {
+            let g = &self.gradient[segment.range.clone()];
+            *norm = naive::dot(g, g).to_f64().sqrt();
+        }
+        for (k, dead) in self.dead.iter_mut().enumerate() {
+            let same = |&j: &usize| {
+                let mut column = self.workspace.output(k + 1).map(|row| row[j]);
+                let first = column.next();
+                column.all(|x| Some(x) == first)
+            };
+            let width = network.width(k);
+            *dead = (0..width).filter(same).count() as f64 / width as f64;
+        }
+    }
+}
+
+/// Standardised columns: mean 0 and population standard deviation 1, statistics in f64, two passes, rows in order.
+/// A column without spread is only centred. Returns the matrix with each column's mean and deviation.
+pub fn standardise<T: Scalar>(x: &Matrix<T>) -> (Matrix<T>, Vec<(f64, f64)>) {
+    let n = x.rows() as f64;
+    let columns: Vec<(f64, f64)> = (0..x.cols())
+        .map(|j| {
+            let mean = (0..x.rows()).map(|i| x[(i, j)].to_f64()).sum::<f64>() / n;
+            let squares = (0..x.rows()).map(|i| (x[(i, j)].to_f64() - mean) * (x[(i, j)].to_f64() - mean)).sum::<f64>();
+            let deviation = (squares / n).sqrt();
+            (mean, if deviation > 0.0 { deviation } else { 1.0 })
+        })
+        .collect();
+    let mut scaled = x.clone();
+    for i in 0..x.rows() {
+        for (x, (mean, deviation)) in scaled.row_mut(i).iter_mut().zip(&columns) {
+            *x = T::from_f64((x.to_f64() - mean) / deviation);
+        }
+    }
+    (scaled, columns)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! The training loop: what changes nothing, what ends it, and what it leaves behind.
+
+use super::*;
+use crate::kernels::InstructionSet;
+
+fn numbers<T: Scalar>(rows: usize, cols: usize, seed: u64) -> Matrix<T> {
+    let mut data = vec![T::ZERO; rows * cols];
+    default_rng(seed).fill_normal(0.0, 1.0, &mut data).unwrap();
+    Matrix::from_vec(rows, cols, data).unwrap()
+}
+
+fn network<T: Scalar>(inputs: usize, layers: &str) -> Network<T> {
+    let layers = layers.split(' ').map(|layer| layer.parse().unwrap()).collect();
+    Network::new(inputs, layers, None, 5).unwrap()
+}
+
+fn silent(_: Event<'_>) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// All bits of a network after training and of the report, on every instruction set and with one to four threads.
+fn trained_alike<T: Scalar>(inputs: usize, layers: &str, rows: usize, batch: usize, expect_sharing: bool) {
+    let start = network::<T>(inputs, layers);
+    let (x, y) = (numbers::<T>(rows, inputs, 1), numbers::<T>(rows, start.outputs(), 2));
+    let (v, w) = (numbers::<T>(37, inputs, 3), numbers::<T>(37, start.outputs(), 4));
+    let weights: Vec<T> = (0..rows).map(|i| T::from_f64((i % 5) as f64)).collect();
+    let data = Data { x: x.view(), y: y.view(), weights: Some(&weights) };
+    let validation = Data::new(v.view(), w.view());
+    let options = Options {
+        epochs: 2,
+        batch_size: Some(batch),
+        clip_norm: Some(0.5),
+        l1: 1e-4,
+        l2: 1e-4,
+        seed: 3,
+        ..Options::default()
+    };
+    let mut first: Option<(Vec<u64>, u64)> = None;
+    for set in InstructionSet::available() {
+        for threads in 1..=4 {
+            let mut network = start.clone();
+            let processor = Processor::with_instruction_set(threads, set);
+            let report = train(&mut network, &data, Some(&validation), &options, &processor, &mut silent).unwrap();
+            assert_eq!(report.threads, if expect_sharing { processor.threads() } else { 1 }, "{layers}");
+            let bits = network.parameters().iter().chain(network.running()).map(|p| p.bits()).collect();
+            let result = (bits, report.validation_loss.unwrap().to_bits());
+            let same = first.as_ref().is_none_or(|first| *first == result);
+            assert!(same, "{layers} in {} with {} on {threads} threads", T::NAME, set.name());
+            first.get_or_insert(result);
+        }
+    }
+}
+
+#[test]
+fn threads_and_instructions_change_no_bit_of_training() {
+    let small = "batch_norm dense:13 batch_norm gelu dropout:0.3 dense:7 layer_norm tanh dense:3";
+    trained_alike::<f64>(5, small, 101, 23, false);
+    trained_alike::<f32>(5, small, 101, 23, false);
+    let large = "dense:131 batch_norm relu dropout:0.2 dense:67 layer_norm mish dense:33 batch_norm elu dense:3";
+    trained_alike::<f64>(29, large, 391, 193, true);
+    trained_alike::<f32>(29, large, 391, 193, true);
+}
+
+#[test]
+fn a_row_s_output_is_the_same_alone_and_among_others() {
+    fn check<T: Scalar>() {
+        let network = network::<T>(29, "dense:131 batch_norm gelu dropout:0.2 dense:67 layer_norm mish dense:3");
+        let x = numbers::<T>(1000, 29, 8);
+        for set in InstructionSet::available() {
+            for threads in [1, 3] {
+                let processor = Processor::with_instruction_set(threads, set);
+                let all = network.forward(x.view(), &processor).unwrap();
+                for start in (0..1000 - 7).step_by(61) {
+                    let seven = network.forward(x.rows_range(start..start + 7), &processor).unwrap();
+                    let alone = network.forward(x.rows_range(start..start + 1), &processor).unwrap();
+                    assert_eq!(seven.as_slice(), all.rows_range(start..start + 7).as_slice());
+                    assert_eq!(alone.as_slice(), all.row(start));
+                }
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+#[test]
+fn the_best_epoch_s_parameters_are_restored_and_patience_ends_the_run() {
+    // One weight w for y = wx at x = 1, target 1 in training, 0.5 in validation: w rises from 0 by 0.2(1 − w) a step to
+    // 0.2, 0.36, 0.488, 0.5904, 0.67232, …; 0.488 is nearest to 0.5, so epoch 3 is best, and patience 2 ends epoch 5.
+    // The rows (1, 1) and (−1, −1) leave the bias at 0.
+    let mut network = Network::<f64>::zeros(1, vec!["dense:1".parse().unwrap()]).unwrap();
+    let (x, y) = (Matrix::from_rows(&[[1.0], [-1.0]]), Matrix::from_rows(&[[1.0], [-1.0]]));
+    let half = Matrix::from_rows(&[[0.5], [-0.5]]);
+    let (data, validation) = (Data::new(x.view(), y.view()), Data::new(x.view(), half.view()));
+    let options = Options {
+        optimizer: Optimizer::GradientDescent,
+        learning_rate: Some(0.2),
+        batch_size: None,
+        patience: Some(2),
+        ..Options::default()
+    };
+    let report = train(&mut network, &data, Some(&validation), &options, &Processor::new(1), &mut silent).unwrap();
+    assert_eq!((report.ended, report.epochs, report.best_epoch), (Ended::Patience, 5, 3));
+    assert!((network.parameters()[0] - 0.488).abs() < 1e-15 && network.parameters()[1] == 0.0);
+    // ½(0.488 − 0.5)² = 0.000072
+    assert!((report.validation_loss.unwrap() - 0.000_072).abs() < 1e-15);
+}
+
+#[test]
+fn a_run_that_explodes_says_where_and_keeps_finite_parameters() {
+    let mut network = network::<f64>(3, "dense:8 relu dense:1");
+    let (x, y) = (numbers(20, 3, 1), numbers(20, 1, 2));
+    let options = Options {
+        optimizer: Optimizer::GradientDescent,
+        learning_rate: Some(1e10),
+        batch_size: Some(5),
+        ..Options::default()
+    };
+    let data = Data::new(x.view(), y.view());
+    let error = train(&mut network, &data, None, &options, &Processor::new(1), &mut silent).unwrap_err();
+    let Error::NotFinite { what: "the loss", epoch, step, layer, rows } = error else { panic!("{error}") };
+    assert!(epoch >= 1 && step.div_ceil(4) == epoch, "epoch {epoch}, step {step}");
+    assert!(layer.is_none_or(|layer| layer < 3));
+    assert!(!rows.is_empty() && rows.len() <= 5 && rows.iter().all(|&row| row < 20), "{rows:?}");
+    assert!(network.parameters().iter().all(|p| p.is_finite()));
+}
+
+#[test]
+fn a_plateau_lowers_the_rate_when_patience_is_over() {
+    // Targets are met from the start: the loss is 0 in every epoch, first seen in epoch 1 and never bettered.
+    // With patience 1 the rate falls after two epochs without improvement: for epochs 4 and 5, then 6 and 7.
+    let mut network = Network::<f64>::zeros(1, vec!["dense:1".parse().unwrap()]).unwrap();
+    let (x, y) = (Matrix::from_rows(&[[1.0], [2.0]]), Matrix::from_rows(&[[0.0], [0.0]]));
+    let options = Options {
+        optimizer: Optimizer::GradientDescent,
+        learning_rate: Some(0.5),
+        schedule: Schedule::Plateau { factor: 0.5, patience: 1.0 },
+        batch_size: None,
+        epochs: 7,
+        ..Options::default()
+    };
+    let mut rates = Vec::new();
+    let mut watch = |event: Event<'_>| {
+        if let Event::Epoch(epoch) = event {
+            rates.push(epoch.learning_rate);
+        }
+        ControlFlow::Continue(())
+    };
+    train(&mut network, &Data::new(x.view(), y.view()), None, &options, &Processor::new(1), &mut watch).unwrap();
+    assert_eq!(rates, [0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125]);
+}
