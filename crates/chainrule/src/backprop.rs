@@ -7,7 +7,7 @@
 
 use crate::error::Error;
 use crate::kernels::{FloatEnvironment, InstructionSet, Processor, Scratch};
-use crate::layer::{Layer, batch_norm, dense, dropout, layer_norm};
+use crate::layer::{Layer, batch_norm, dense, dropout, heads, layer_norm, members, piecewise};
 use crate::loss::Loss;
 use crate::matrix::{Matrix, MatrixRef};
 use crate::network::{Network, Role};
@@ -88,10 +88,12 @@ struct Block<T> {
     outputs: Vec<Matrix<T>>,
     /// `deltas[delta_of[k]]` = ∂J/∂outputs[k].
     deltas: Vec<Matrix<T>>,
-    /// What layer k keeps for its backward pass: dropout's mask, layer norm's statistics.
+    /// What layer k keeps for its backward pass: dropout's mask, layer norm's statistics, an embedding's places.
     kept: Vec<Matrix<T>>,
+    /// The knots of an embedding at layer k.
+    knots: Vec<Vec<T>>,
+    /// Targets, shares wᵢ / Σw and losses: one for each member of each row.
     y: Matrix<T>,
-    /// wᵢ / Σw.
     shares: Vec<T>,
     losses: Vec<T>,
     scratch: Scratch<T>,
@@ -121,6 +123,7 @@ pub struct Workspace<T> {
     scratches: Vec<Scratch<T>>,
     most_rows: usize,
     rows: usize,
+    members: usize,
 }
 
 /// Blocks start at multiples of so many rows, as the product's kernels like them.
@@ -151,6 +154,7 @@ impl<T: Scalar> Workspace<T> {
                 delta_widths.push(widths[k]);
             }
         }
+        let members = network.members();
         let block_rows = most_rows.div_ceil(shares).next_multiple_of(ROWS_TOGETHER).min(most_rows.max(1));
         let blocks = (0..shares)
             .map(|_| {
@@ -160,16 +164,22 @@ impl<T: Scalar> Workspace<T> {
                 let kept = &mut network.layers().iter().zip(&network.slots).map(|(layer, slot)| match layer {
                     Layer::Dropout { .. } => slot.outputs,
                     Layer::LayerNorm { .. } => 2,
+                    Layer::Piecewise { columns, .. } => 2 * columns.len(),
                     _ => 0,
+                });
+                let knots = network.layers().iter().map(|layer| match layer {
+                    Layer::Piecewise { bins, width, columns } => vec![T::ZERO; columns.len() * bins * width],
+                    _ => Vec::new(),
                 });
                 Block {
                     rows: 0..0,
                     outputs: matrices(&mut widths.iter().copied()),
                     deltas: matrices(&mut delta_widths.iter().copied()),
                     kept: matrices(kept),
+                    knots: knots.collect(),
                     y: Matrix::zeros(0, 0),
-                    shares: Vec::with_capacity(block_rows),
-                    losses: vec![T::ZERO; block_rows],
+                    shares: Vec::with_capacity(block_rows * members),
+                    losses: vec![T::ZERO; block_rows * members],
                     scratch: Scratch::new(),
                 }
             })
@@ -193,7 +203,7 @@ impl<T: Scalar> Workspace<T> {
         let spans = cuts.windows(2).map(|cut| cut[0]..cut[1]).collect();
         let bounds = parameter_bounds(network, shares);
         let scratches = (0..shares).map(|_| Scratch::new()).collect();
-        Self { blocks, delta_of, norms, spans, bounds, scratches, most_rows, rows: 0 }
+        Self { blocks, delta_of, norms, spans, bounds, scratches, most_rows, rows: 0, members }
     }
 
     /// Room to pass `rows` rows forward, some at a time.
@@ -237,9 +247,14 @@ impl<T: Scalar> Workspace<T> {
         self.blocks.iter().flat_map(move |block| (0..block.deltas[d].rows()).map(move |i| block.deltas[d].row(i)))
     }
 
-    /// Each row's ℓ in the last pass.
+    /// Each row's ℓ in the last pass: the mean of its members'.
     pub fn losses(&self) -> impl Iterator<Item = T> + '_ {
-        self.blocks.iter().flat_map(|block| block.losses.iter().copied())
+        let members = self.members;
+        let mean = move |losses: &[T]| match losses {
+            [loss] => *loss,
+            _ => losses.iter().fold(T::ZERO, |sum, &loss| sum + loss) / T::from_f64(members as f64),
+        };
+        self.blocks.iter().flat_map(move |block| block.losses.chunks_exact(members).map(mean))
     }
 
     /// A batch norm's batch mean and population variance in the last training pass.
@@ -273,17 +288,18 @@ impl<T: Scalar> Workspace<T> {
                 matrix.resize_rows(n);
             }
             if block.y.cols() != target_columns {
-                block.y = Matrix::zeros(self.most_rows.min(each), target_columns);
+                block.y = Matrix::zeros(self.most_rows.min(each) * self.members, target_columns);
             }
-            block.y.resize_rows(n);
-            block.shares.resize(n, T::ZERO);
-            block.losses.resize(n, T::ZERO);
+            block.y.resize_rows(n * self.members);
+            block.shares.resize(n * self.members, T::ZERO);
+            block.losses.resize(n * self.members, T::ZERO);
         }
         self.rows = rows;
     }
 }
 
-/// Cuts the parameters into `shares` ranges of about equal size; weights are cut between rows only.
+/// Cuts the parameters into `shares` ranges of about equal size; weights are cut between rows only, heads between
+/// members and embeddings between columns.
 fn parameter_bounds<T: Scalar>(network: &Network<T>, shares: usize) -> Vec<usize> {
     let layout = network.layout();
     let mut bounds = vec![0];
@@ -291,7 +307,12 @@ fn parameter_bounds<T: Scalar>(network: &Network<T>, shares: usize) -> Vec<usize
         let ideal = layout.len() * share / shares;
         let segment = layout.segments().iter().find(|segment| segment.range.contains(&ideal));
         let cut = segment.map_or(ideal, |segment| {
-            let row = if segment.role == Role::Weights { segment.shape[1] } else { 1 };
+            let row = match (&network.layers()[segment.layer], segment.role) {
+                (Layer::Piecewise { bins, width, .. }, Role::Weights) => (bins + 1) * width,
+                (Layer::Heads { .. }, Role::Weights) => segment.range.len() / network.slots[segment.layer].members,
+                (_, Role::Weights) => segment.shape[1],
+                _ => 1,
+            };
             segment.range.start + (ideal - segment.range.start) / row * row
         });
         bounds.push(cut);
@@ -337,9 +358,12 @@ impl<'a, T: Scalar> Pass<'a, T> {
             let row = self.row(block.rows.start + i);
             block.outputs[0].row_mut(i).copy_from_slice(self.x.row(row));
             if let Some(targets) = self.targets {
-                block.y.row_mut(i).copy_from_slice(targets.y.row(row));
+                let members = self.network.members();
                 let weight = targets.weights.map_or(1.0, |weights| weights[row].to_f64());
-                block.shares[i] = T::from_f64(weight / targets.total);
+                for m in i * members..(i + 1) * members {
+                    block.y.row_mut(m).copy_from_slice(targets.y.row(row));
+                    block.shares[m] = T::from_f64(weight / (targets.total * members as f64));
+                }
             }
         }
     }
@@ -353,7 +377,22 @@ impl<'a, T: Scalar> Pass<'a, T> {
             match &self.network.layers()[k] {
                 Layer::Dense { .. } => {
                     let weights = self.network.weights(k);
-                    dense::forward(self.set, &mut block.scratch, weights, second, x.view(), y.view_mut());
+                    let (x, y) = (x.view().cut_rows(slot.members), y.view_mut().cut_rows(slot.members));
+                    dense::forward(self.set, &mut block.scratch, weights, second, x, y);
+                }
+                Layer::Heads { .. } => {
+                    let (weights, scratch) = (self.network.weights(k), &mut block.scratch);
+                    heads::forward(self.set, scratch, slot.members, weights, second, x.view(), y.view_mut());
+                }
+                Layer::Members { .. } => {
+                    let scale = &self.network.parameters[slot.first.clone()];
+                    let (x, y) = (x.view(), y.view_mut());
+                    T::dispatch(self.set, members::Forward { scale, shift: second, x, y });
+                }
+                Layer::Piecewise { .. } => {
+                    let shape = self.embedding(k);
+                    let (kept, knots) = (&mut block.kept[k], &mut block.knots[k][..]);
+                    piecewise::forward(self.set, shape, x.view(), y.view_mut(), kept, knots);
                 }
                 Layer::Activation(activation) => activation.activate(self.set, x.as_slice(), y.as_mut_slice()),
                 Layer::Dropout { rate } => match self.mode {
@@ -382,6 +421,22 @@ impl<'a, T: Scalar> Pass<'a, T> {
         }
     }
 
+    /// The numbers of the embedding at layer `k`.
+    fn embedding(&self, k: usize) -> piecewise::Shape<'_, T> {
+        let Layer::Piecewise { bins, width, columns } = &self.network.layers()[k] else {
+            unreachable!("layer {k} is an embedding")
+        };
+        let slot = &self.network.slots[k];
+        piecewise::Shape {
+            columns,
+            bins: *bins,
+            width: *width,
+            edges: &self.network.running[slot.edges.clone()],
+            weights: &self.network.parameters[slot.first.clone()],
+            biases: &self.network.parameters[slot.second.clone()],
+        }
+    }
+
     /// A batch norm's means and variances: the batch's in training, else the running ones.
     fn normalisers<'s>(&'s self, k: usize, norms: &'s [Norm<T>]) -> (&'s [T], &'s [T]) {
         let slot = &self.network.slots[k];
@@ -397,8 +452,9 @@ impl<'a, T: Scalar> Pass<'a, T> {
     fn losses(&self, block: &mut Block<T>, delta_of: &[usize]) {
         let Some(Targets { loss, .. }) = self.targets else { return };
         let last = self.network.layers().len();
-        let delta = block.deltas[delta_of[last]].view_mut();
-        let z = block.outputs[last].view();
+        let members = self.network.members();
+        let delta = block.deltas[delta_of[last]].view_mut().cut_rows(members);
+        let z = block.outputs[last].view().cut_rows(members);
         loss.value_and_delta(self.set, z, block.y.view(), &block.shares, &mut block.losses, delta);
     }
 
@@ -449,8 +505,19 @@ impl<'a, T: Scalar> Pass<'a, T> {
                             let statistics = block.kept[k].as_slice();
                             T::dispatch(self.set, layer_norm::Backward { scale, x, statistics, delta, delta_in });
                         }
+                        Layer::Members { .. } => {
+                            T::dispatch(self.set, members::Backward { scale, delta, delta_in });
+                        }
+                        Layer::Piecewise { .. } => {
+                            piecewise::backward(self.embedding(k), x, &block.kept[k], delta, delta_in);
+                        }
+                        Layer::Heads { .. } => {
+                            let (weights, scratch) = (self.network.weights(k), &mut block.scratch);
+                            heads::backward(self.set, scratch, slot.members, weights, delta, delta_in);
+                        }
                         _ => {
                             let weights = self.network.weights(k);
+                            let (delta, delta_in) = (delta.cut_rows(slot.members), delta_in.cut_rows(slot.members));
                             dense::backward(self.set, &mut block.scratch, weights, delta, delta_in);
                         }
                     }
@@ -477,13 +544,38 @@ impl<'a, T: Scalar> Pass<'a, T> {
             let k = segment.layer;
             let (part, out) =
                 (start - segment.range.start..end - segment.range.start, start - range.start..end - range.start);
+            let members = self.network.slots[k].members;
             for (b, block) in blocks.iter().enumerate() {
                 let (x, delta) = (block.outputs[k].view(), block.deltas[delta_of[k + 1]].view());
                 let (first, out) = (b == 0, &mut gradient[out.clone()]);
+                let rows = |of: usize| part.start / of..part.end / of;
                 match (segment.role, &self.network.layers()[k]) {
+                    (Role::Weights, Layer::Piecewise { bins, width, .. }) => {
+                        let (of, ends) = (rows((bins + 1) * width), (first, b + 1 == blocks.len()));
+                        let (shape, kept) = (self.embedding(k), &block.kept[k]);
+                        piecewise::weights_gradient(self.set, shape, x, kept, delta, of, ends, out);
+                    }
+                    (Role::Biases, Layer::Piecewise { .. }) => {
+                        // The columns that pass through have none.
+                        dense::column_sums(self.set, delta, part.clone(), first, out);
+                    }
+                    (Role::Weights, Layer::Heads { .. }) => {
+                        let of = rows(segment.range.len() / members);
+                        heads::weights_gradient(self.set, scratch, members, x, delta, of, first, out);
+                    }
+                    (Role::Biases, Layer::Heads { .. }) => {
+                        dense::column_sums(self.set, delta, part.clone(), first, out);
+                    }
+                    (Role::Scale, Layer::Members { .. }) => {
+                        members::scale_gradient(self.set, x, delta, part.clone(), first, out);
+                    }
                     (Role::Weights, _) => {
-                        let inputs = part.start / segment.shape[1]..part.end / segment.shape[1];
+                        let inputs = rows(segment.shape[1]);
+                        let (x, delta) = (x.cut_rows(members), delta.cut_rows(members));
                         dense::weights_gradient(self.set, scratch, x, delta, inputs, first, out);
+                    }
+                    (Role::Biases, Layer::Dense { .. }) => {
+                        dense::column_sums(self.set, delta.cut_rows(members), part.clone(), first, out);
                     }
                     // A batch norm's were sums on the way back.
                     (_, Layer::BatchNorm { .. }) => {}
@@ -664,6 +756,37 @@ pub fn forward<T: Scalar>(
     run(&pass, workspace, processor, &mut []);
 }
 
+/// ŷ of the last pass's rows: the mean of the members' predictions, [n, outputs].
+fn mean_prediction<T: Scalar>(
+    network: &Network<T>,
+    loss: &Loss,
+    workspace: &Workspace<T>,
+    rows: usize,
+    set: InstructionSet,
+) -> Matrix<T> {
+    let mut outputs = Matrix::zeros(rows, network.members() * network.outputs());
+    for (i, output) in workspace.output(network.layers().len()).enumerate() {
+        outputs.row_mut(i).copy_from_slice(output);
+    }
+    loss.predict(set, outputs.view_mut().cut_rows(network.members()));
+    mean_of_members(outputs.view(), network.members())
+}
+
+/// [n, members·outputs] → [n, outputs], members in order.
+fn mean_of_members<T: Scalar>(all: MatrixRef<'_, T>, members: usize) -> Matrix<T> {
+    let outputs = all.cols() / members;
+    let mut mean = Matrix::zeros(all.rows(), outputs);
+    let count = T::from_f64(members as f64);
+    for i in 0..all.rows() {
+        let mean = mean.row_mut(i);
+        for member in all.row(i).chunks_exact(outputs) {
+            mean.iter_mut().zip(member).for_each(|(sum, &x)| *sum += x);
+        }
+        mean.iter_mut().for_each(|sum| *sum = *sum / count);
+    }
+    mean
+}
+
 /// How many rows a worker passes forward at a time where all that counts is the output.
 const ROWS_AT_A_TIME: usize = 256;
 
@@ -677,7 +800,24 @@ pub(crate) fn evaluate<T: Scalar>(
 ) -> f64 {
     let _environment = FloatEnvironment::ieee();
     let (mut sum, mut total) = (0.0, 0.0);
+    let set = processor.instruction_set();
     for rows in workspace.pieces(data.x.rows()) {
+        if network.members() > 1 {
+            // The loss of the members' mean, which is what predicts.
+            forward(network, data.x.rows_range(rows.clone()), None, workspace, processor);
+            let mut z = mean_prediction(network, loss, workspace, rows.len(), set);
+            loss.pre_activate(z.view_mut());
+            let (n, mut delta) = (rows.len(), z.clone());
+            let (shares, mut losses) = (vec![T::ONE; n], vec![T::ZERO; n]);
+            let y = data.y.rows_range(rows.clone());
+            loss.value_and_delta(set, z.view(), y, &shares, &mut losses, delta.view_mut());
+            for (i, loss) in rows.zip(losses) {
+                let weight = weight(data, None, i);
+                sum += weight * loss.to_f64();
+                total += weight;
+            }
+            continue;
+        }
         let targets = Targets { loss, y: data.y.rows_range(rows.clone()), weights: None, total: 1.0 };
         let pass = Pass {
             network,
@@ -685,7 +825,7 @@ pub(crate) fn evaluate<T: Scalar>(
             batch: None,
             targets: Some(targets),
             mode: Mode::Evaluation,
-            set: processor.instruction_set(),
+            set,
             // No delta is needed at all.
             first: network.layers().len(),
         };
@@ -701,7 +841,7 @@ pub(crate) fn evaluate<T: Scalar>(
 }
 
 impl<T: Scalar> Network<T> {
-    /// The network's outputs for the rows of `x`: pre-activations for the loss, [n, outputs].
+    /// The network's outputs for the rows of `x`: pre-activations for the loss, \[n, members·outputs\].
     ///
     /// A row's output does not depend on the other rows, nor on threads or instructions.
     ///
@@ -711,7 +851,7 @@ impl<T: Scalar> Network<T> {
         if x.cols() != self.inputs() {
             return Err(Error::Length { what: "input columns", expected: self.inputs(), got: x.cols() });
         }
-        let mut outputs = Matrix::zeros(x.rows(), self.outputs());
+        let mut outputs = Matrix::zeros(x.rows(), self.members() * self.outputs());
         let mut workspace = Workspace::for_rows(self, x.rows(), processor);
         for rows in workspace.pieces(x.rows()) {
             forward(self, x.rows_range(rows.clone()), None, &mut workspace, processor);
@@ -722,15 +862,16 @@ impl<T: Scalar> Network<T> {
         Ok(outputs)
     }
 
-    /// Predictions ŷ for the rows of `x`: the outputs through the loss's [`Link`](crate::loss::Link).
+    /// Predictions ŷ for the rows of `x`, \[n, outputs\]: the outputs through the loss's [`Link`](crate::loss::Link), the
+    /// mean of the members' where there are several.
     ///
     /// # Errors
     /// If `x` has not the network's number of columns.
     pub fn predict(&self, x: MatrixRef<'_, T>, loss: &Loss, processor: &Processor) -> Result<Matrix<T>, Error> {
         let mut outputs = self.forward(x, processor)?;
         let _environment = FloatEnvironment::ieee();
-        loss.predict(processor.instruction_set(), outputs.view_mut());
-        Ok(outputs)
+        loss.predict(processor.instruction_set(), outputs.view_mut().cut_rows(self.members()));
+        Ok(if self.members() > 1 { mean_of_members(outputs.view(), self.members()) } else { outputs })
     }
 
     /// J over all rows of `data` as at prediction, without penalties.

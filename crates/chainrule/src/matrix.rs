@@ -166,6 +166,15 @@ impl<'a, T: Scalar> MatrixRef<'a, T> {
         MatrixRef { data, rows: range.len(), cols: self.cols }
     }
 
+    /// The same numbers with each row cut into `parts` rows: [rows, cols] as [rows·parts, cols / parts].
+    ///
+    /// # Panics
+    /// If `parts` does not divide the columns.
+    pub fn cut_rows(self, parts: usize) -> Self {
+        assert!(self.cols.is_multiple_of(parts), "{} columns in {parts} parts", self.cols);
+        Self { rows: self.rows * parts, cols: self.cols / parts, ..self }
+    }
+
     /// A copy that owns its numbers.
     pub fn to_owned(&self) -> Matrix<T> {
         Matrix { data: self.data.to_vec(), rows: self.rows, cols: self.cols }
@@ -214,6 +223,15 @@ impl<'a, T: Scalar> MatrixMut<'a, T> {
     /// Row `i`.
     pub fn row_mut(&mut self, i: usize) -> &mut [T] {
         &mut self.data[i * self.cols..(i + 1) * self.cols]
+    }
+
+    /// The same numbers with each row cut into `parts` rows: [rows, cols] as [rows·parts, cols / parts].
+    ///
+    /// # Panics
+    /// If `parts` does not divide the columns.
+    pub fn cut_rows(self, parts: usize) -> Self {
+        assert!(self.cols.is_multiple_of(parts), "{} columns in {parts} parts", self.cols);
+        Self { rows: self.rows * parts, cols: self.cols / parts, ..self }
     }
 
     /// All elements, for as long as the view was given.

@@ -241,7 +241,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         }
         let most_rows = cuts.windows(2).map(|cut| cut[1] - cut[0]).max().unwrap_or(n);
         let parameters = network.parameters().len();
-        let shares = if most_rows * parameters * 3 < WORTH_SHARING { 1 } else { processor.threads() };
+        let shares = if most_rows * parameters * network.members() * 3 < WORTH_SHARING { 1 } else { processor.threads() };
         let memory = |k: usize| vec![T::ZERO; if options.optimizer.memories() > k { parameters } else { 0 }];
         Self {
             options,
