@@ -92,6 +92,10 @@ pub trait Lanes:
     #[allow(unsafe_code)]
     unsafe fn store_first(self, to: *mut Self::Scalar, n: usize);
 
+    /// Asks for the cache line at `at`, which need not be a valid address; it changes no number.
+    #[inline(always)]
+    fn prefetch(self, _at: *const Self::Scalar) {}
+
     /// toᵢⱼ ← fromⱼᵢ for a square of [`Self::SQUARE`] rows that stand `from_row` and `to_row` elements apart.
     ///
     /// # Safety

@@ -17,11 +17,13 @@ mod pack;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod vector;
 
 pub use pack::Packed;
 
 use self::pack::Buffer;
 use self::tile::{Origin, Tile, VECTORS, most_rows};
+use self::vector::{Outer, vector_product};
 use super::{InstructionSet, Kernel, Lanes, Set, naive};
 use crate::matrix::{MatrixMut, MatrixRef};
 use crate::scalar::Scalar;
@@ -80,7 +82,7 @@ impl<'a, T: Scalar> Strided<'a, T> {
 
     /// A pointer to element (i, j), which must be one.
     #[inline(always)]
-    fn at(&self, i: usize, j: usize) -> *const T {
+    pub(super) fn at(&self, i: usize, j: usize) -> *const T {
         self.data[i * self.row_stride + j * self.col_stride..].as_ptr()
     }
 
@@ -195,8 +197,28 @@ pub fn product<'a, T: Scalar>(
     check_shapes(&start, a, (b.rows, b.cols), &c);
     if set.0 == Set::Naive || a.cols == 0 {
         naive::product(start, a, b, c);
-    } else if c.cols == 1 {
-        column(set, scratch, start, a, b, c);
+    } else if c.rows == 1 {
+        vector_product(set, &mut scratch.a, start, a, b, &mut c.data[..b.cols]);
+    } else if c.cols == 1 && c.row_stride == 1 {
+        // cᵀ ← start + bᵀAᵀ: C's rows become the lanes.
+        let out = &mut c.data[..a.rows];
+        let start = match start {
+            Start::Bias(bias) => {
+                out.fill(bias[0]);
+                Start::Stored
+            }
+            start => start,
+        };
+        vector_product(set, &mut scratch.a, start, b.transposed(), a.transposed(), out);
+    } else if a.cols == 1 {
+        let copy = scratch.a.room(b.cols);
+        let b = b.row(0).unwrap_or_else(|| {
+            for (j, to) in copy[..b.cols].iter_mut().enumerate() {
+                *to = b.get(0, j);
+            }
+            &copy[..b.cols]
+        });
+        T::dispatch(set, Outer { start, a, b, c });
     } else {
         general(set, scratch, start, a, b, c);
     }
@@ -219,7 +241,7 @@ pub fn product_packed<'a, T: Scalar>(
     if set.0 == Set::Naive || a.cols == 0 {
         naive::product(start, a, Strided::new(b.panels(), b.rows(), b.cols(), 1, b.rows()), c);
     } else if c.cols == 1 {
-        column(set, scratch, start, a, Strided::new(b.panels(), b.rows(), 1, b.width(), 1), c);
+        product(set, scratch, start, a, Strided::new(b.panels(), b.rows(), 1, b.width(), 1), c);
     } else {
         T::dispatch(set, Product { copy: &mut scratch.a, start, a, b: Panels::Packed(b), c });
     }
@@ -250,35 +272,6 @@ fn general<T: Scalar>(
         Panels::InPlace(b)
     };
     T::dispatch(set, Product { copy, start, a, b, c });
-}
-
-/// A product with one column (an output layer's), where C's rows become the lanes: cᵀ ← start + bᵀ·Aᵀ.
-fn column<T: Scalar>(
-    set: InstructionSet,
-    scratch: &mut Scratch<T>,
-    start: Start<'_, T>,
-    a: Strided<'_, T>,
-    b: Strided<'_, T>,
-    c: StridedMut<'_, T>,
-) {
-    // Aᵀ must be copied, in parts that the cache holds, unless A's columns stand without gaps.
-    let part = if a.row_stride == 1 { usize::MAX } else { 256 };
-    if c.row_stride != 1 || (a.row_stride != 1 && c.rows < 16) {
-        return general(set, scratch, start, a, b, c);
-    }
-    let c = &mut c.data[..c.rows];
-    let start = match start {
-        Start::Bias(bias) => {
-            c.fill(bias[0]);
-            Start::Stored
-        }
-        start => start,
-    };
-    for (ic, mc) in blocks(a.rows, part) {
-        let rows = Strided { data: &a.data[ic * a.row_stride..], rows: mc, ..a };
-        let c = StridedMut::new(&mut c[ic..ic + mc], 1, mc, mc);
-        general(set, scratch, start, b.transposed(), rows.transposed(), c);
-    }
 }
 
 /// B as the loops see it.
