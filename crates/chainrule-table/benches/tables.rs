@@ -6,6 +6,8 @@
 //! `--blind` shows the loss on choosing rows only, `--inner` holds a fifth of each training part back and scores on that instead of on the test rows: choices about the
 //! recipe are made there, and the test rows are looked at rarely. Any option of `fit` may follow.
 
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a program whose output is a table of means")]
+
 use chainrule::Processor;
 use chainrule_table::metrics::Metrics;
 use chainrule_table::recipe::{self, Options, Tables};

@@ -70,6 +70,8 @@ pub(crate) struct Member<T> {
     pub(crate) predictions: Matrix<f64>,
 }
 
+type Outcome<T> = Result<Member<T>, FitError>;
+
 /// What a thread tells of an epoch.
 struct Told {
     member: usize,
@@ -113,7 +115,7 @@ pub(crate) fn train_all<T: Scalar>(
     let set = processor.instruction_set();
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let jobs: Vec<Mutex<Option<Job<T>>>> = jobs.into_iter().map(|job| Mutex::new(Some(job))).collect();
-    let done: Vec<Mutex<Option<Result<Member<T>, FitError>>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
+    let done: Vec<Mutex<Option<Outcome<T>>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
     let (sender, receiver) = mpsc::channel::<Told>();
     let work = |sender: mpsc::Sender<Told>| {
         let processor = Processor::with_instruction_set(1, set);

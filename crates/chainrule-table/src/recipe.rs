@@ -17,6 +17,7 @@ use crate::split::hold_back;
 use crate::table::Table;
 use crate::target::Target;
 use chainrule::loss::Link;
+use chainrule::optimizer::Moments;
 use chainrule::random::default_rng;
 use chainrule::train::{self, Ended, Event, Report};
 use chainrule::{Activation, Error, Initialiser, Layer, Loss, Matrix, Network, Optimizer, Processor, Scalar, Schedule};
@@ -88,14 +89,14 @@ pub const OPTIONS: [(&str, &str); 31] = [
     ("target-scale", "standard or none: what is done with a numeric target [standard]"),
     ("hidden", "widths of the hidden layers: 64,64, or none for a linear model [128,64]"),
     ("embedding", "of columns of numbers: piecewise:BINS:WIDTH, or none [piecewise:48:16]"),
-    ("members", "networks that share each member's weights [16]"),
+    ("members", "networks that share the weights of each fold's [8]"),
     ("activation", "one for all hidden layers, or one each: relu,tanh [relu]"),
     ("init", "he, glorot, lecun, normal:0.001, uniform:0.1, zeros, … [by activation]"),
-    ("dropout", "share of hidden neurons dropped in training, 0 to below 1 [0.1]"),
+    ("dropout", "share of hidden neurons dropped in training, 0 to below 1 [0]"),
     ("norm", "none, batch or layer [none]"),
     ("loss", "squared_error, absolute_error, huber, quantile:0.1:0.9, poisson, … [by task]"),
-    ("optimizer", "gradient_descent, momentum, nesterov, rmsprop, adam, adamw, lbfgs [adamw]"),
-    ("learning-rate", "base learning rate [0.001 for adamw]"),
+    ("optimizer", "gradient_descent, momentum, nesterov, rmsprop, adam, adamw, lbfgs [adamw:0.9:0.95]"),
+    ("learning-rate", "base learning rate [0.004 for the default optimizer]"),
     ("schedule", "constant, step, exponential, cosine, one_cycle, cos_log, plateau, … [cosine:0.05]"),
     ("epochs", "passes over the training rows, at most [by the number of rows]"),
     ("batch-size", "rows of a mini-batch, or all [by the number of rows]"),
@@ -103,7 +104,7 @@ pub const OPTIONS: [(&str, &str); 31] = [
     ("l1", "penalty on the sum of absolute weights [0]"),
     ("l2", "penalty on half the sum of squared weights [0]"),
     ("clip-norm", "largest norm of the gradient [none]"),
-    ("patience", "epochs without improvement before stopping [40]"),
+    ("patience", "epochs without improvement before stopping [20]"),
     ("seed", "seed of weights, row order, dropout and splits [0]"),
     ("precision", "f32 or f64 [f32]"),
 ];
@@ -165,7 +166,6 @@ pub struct Plan {
     folds: Option<usize>,
     embedding: Option<(usize, usize)>,
     members: usize,
-    members_first: bool,
     hidden: Vec<usize>,
     activations: Vec<Activation>,
     init: Option<Initialiser>,
@@ -242,7 +242,7 @@ impl Plan {
         };
         let optimizer = options.name("optimizer")?.unwrap_or(match plain {
             true => Optimizer::GradientDescent,
-            false => Optimizer::AdamW(Default::default()),
+            false => Optimizer::AdamW(Moments { beta2: 0.95, ..Moments::default() }),
         });
         let lbfgs = matches!(optimizer, Optimizer::Lbfgs { .. });
         let batch_size = match options.get("batch-size") {
@@ -259,6 +259,11 @@ impl Plan {
         };
         let init = options.name("init")?;
         let simple = plain || lbfgs || hidden.is_empty();
+        if hidden.is_empty() && options.get("members").is_some_and(|members| members.trim() != "1") {
+            let expected = "1 with --hidden none: a linear model has nothing to share".into();
+            let got = options.get("members").unwrap_or_default().into();
+            return Err(Error::Value { what: "members", expected, got });
+        }
         let embedding = match options.get("embedding") {
             None if simple => None,
             None => Some((48, 16)),
@@ -274,12 +279,13 @@ impl Plan {
         Ok(Self {
             folds: options.parse("folds", "a whole number from 1 to 100", |x: &usize| (1..=100).contains(x))?,
             embedding,
-            members: match options.get("members").map(|m| m.trim_end_matches("@0")) {
+            members: match options
+                .parse("members", "a whole number from 1 to 1000", |x: &usize| (1..=1000).contains(x))?
+            {
                 None if simple || norm != Norm::None => 1,
-                None => 16,
-                Some(m) => m.parse().unwrap(),
+                None => 8,
+                Some(members) => members,
             },
-            members_first: options.get("members").is_some_and(|m| m.ends_with("@0")),
             preset,
             schema: SchemaOptions {
                 target: options.get("target").unwrap_or_default().into(),
@@ -292,13 +298,14 @@ impl Plan {
             validation_fraction: share("validation-fraction", if plain { 0.0 } else { 0.15 })?,
             scale: options.name("scale")?.unwrap_or(if plain { Scale::None } else { Scale::Standard }),
             target_scale: options.name("target-scale")?.or(plain.then_some(Scale::None)),
-            dropout: share("dropout", if plain || lbfgs || hidden.is_empty() { 0.0 } else { 0.1 })?,
+            dropout: share("dropout", 0.0)?,
             hidden,
             activations,
             init: init.or(plain.then_some(Initialiser::Normal(0.001))),
             norm,
             loss: options.name("loss")?,
-            learning_rate: positive("learning-rate")?,
+            learning_rate: positive("learning-rate")?
+                .or((!plain && options.get("optimizer").is_none()).then_some(0.004)),
             schedule: options.name("schedule")?.unwrap_or(match plain || lbfgs {
                 true => Schedule::Constant,
                 false => Schedule::Cosine { warmup: 0.05 },
@@ -349,12 +356,10 @@ impl Plan {
                 layers.push(Layer::Piecewise { bins, width, columns });
             }
         }
-        if self.members > 1 && self.members_first {
-            layers.push(Layer::Members { count: self.members });
-        }
         for (k, (&width, activation)) in self.hidden.iter().zip(&self.activations).enumerate() {
             layers.push(Layer::Dense { outputs: width });
-            if k == 0 && self.members > 1 && !self.members_first {
+            // After the first layer, which all members share: it is by far the widest.
+            if k == 0 && self.members > 1 {
                 layers.push(Layer::Members { count: self.members });
             }
             match self.norm {
@@ -390,12 +395,12 @@ impl Plan {
         }))
     }
 
-    /// Passes over the data: about 12,000 steps, but 15 passes at least and 300 at most.
+    /// Passes over the data: about 2,400 steps, but 20 passes at least and 60 at most.
     fn passes(&self, rows: usize) -> usize {
         let plain = if self.preset == Preset::Plain { 1000 } else { 300 };
         self.epochs.unwrap_or_else(|| match self.batch(rows) {
             None => plain,
-            Some(batch) => (12_000 * batch / rows.max(1)).clamp(15, 300),
+            Some(batch) => (2_400 * batch / rows.max(1)).clamp(20, 60),
         })
     }
 
@@ -412,7 +417,7 @@ impl Plan {
             l2: self.l2,
             clip_norm: self.clip_norm,
             clip_value: None,
-            patience: if choosing { Some(self.patience.unwrap_or(40)) } else { self.patience },
+            patience: if choosing { Some(self.patience.unwrap_or(20)) } else { self.patience },
             seed: self.seed,
         }
     }
@@ -436,10 +441,12 @@ pub struct Tables<'a> {
 pub struct Roles {
     /// Learnt from.
     pub training: usize,
-    /// Deciding when to stop.
+    /// Deciding when to stop: in several folds the training rows, each for the member that has not learnt from it.
     pub choosing: usize,
     /// Scored.
     pub scoring: usize,
+    /// Folds, one member each; 1 where choosing rows are held back.
+    pub folds: usize,
 }
 
 /// What a run came to.
@@ -667,7 +674,12 @@ fn fit_in<T: Scalar>(
             learning
         ));
     }
-    let rows = Roles { training: training.rows.len(), choosing: choosing.rows.len(), scoring: scoring.rows.len() };
+    let rows = Roles {
+        training: training.rows.len(),
+        choosing: if folds > 1 { training.rows.len() } else { choosing.rows.len() },
+        scoring: scoring.rows.len(),
+        folds,
+    };
     started(&Start {
         rows,
         inputs: encoder.width(),
@@ -771,8 +783,10 @@ fn fit_in<T: Scalar>(
     );
     facts.insert("data_fingerprint".into(), data_fingerprint(table).into());
     facts.insert("sample_weight".into(), weight_name.into());
-    facts.insert("rows".into(), json!({"training": rows.training, "choosing": rows.choosing, "scoring": rows.scoring}));
-    facts.insert("folds".into(), folds.into());
+    facts.insert(
+        "rows".into(),
+        json!({"training": rows.training, "choosing": rows.choosing, "scoring": rows.scoring, "folds": folds}),
+    );
     let mut model = Model { encoder, target, loss, network: wrap(network), others, output, facts };
 
     // Scores.

@@ -153,7 +153,7 @@ pub(crate) fn backward<T: Scalar>(
             for (k, &delta) in delta[c * width..(c + 1) * width].iter().enumerate() {
                 let mut slope = shape.weights(c, 0)[k];
                 if inside {
-                    slope = slope + shape.weights(c, t + 1)[k] / (edges[t + 1] - edges[t]);
+                    slope += shape.weights(c, t + 1)[k] / (edges[t + 1] - edges[t]);
                 }
                 sum = delta.fma(slope, sum);
             }
