@@ -5,12 +5,13 @@
 //! rest is chosen: how much of the linear model goes into the mean, and the temperature. So a row takes both roles,
 //! never for its own prediction (cross-fitting).
 
-use crate::model::Output;
+use crate::model::{Intervals, Output};
 use crate::recipe::FitError;
 use chainrule::kernels::Lanes;
 use chainrule::loss::Link;
 use chainrule::train::{self, Epoch, Event, Report};
 use chainrule::{Data, Error, Loss, Matrix, Network, Processor, Scalar};
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -25,6 +26,27 @@ pub(crate) fn deal(folds: usize, classes: Option<&[u32]>, permutation: &[usize])
     let mut dealt = vec![Vec::new(); folds];
     for (place, row) in order.into_iter().enumerate() {
         dealt[place % folds].push(row);
+    }
+    dealt.iter_mut().for_each(|fold| fold.sort_unstable());
+    dealt
+}
+
+/// Deals whole groups into at most `folds` folds, in the order in which the permutation first names them, each to the
+/// fold with the fewest rows.
+pub(crate) fn deal_groups(folds: usize, groups: &[u32], permutation: &[usize]) -> Vec<Vec<usize>> {
+    let mut rows_of = std::collections::HashMap::<u32, Vec<usize>>::new();
+    let mut order = Vec::new();
+    for &row in permutation {
+        let rows = rows_of.entry(groups[row]).or_default();
+        if rows.is_empty() {
+            order.push(groups[row]);
+        }
+        rows.push(row);
+    }
+    let mut dealt = vec![Vec::new(); folds.min(order.len()).max(1)];
+    for group in order {
+        let smallest = (0..dealt.len()).min_by_key(|&fold| dealt[fold].len()).unwrap_or(0);
+        dealt[smallest].extend(&rows_of[&group]);
     }
     dealt.iter_mut().for_each(|fold| fold.sort_unstable());
     dealt
@@ -54,11 +76,28 @@ impl<T: Scalar> Rows<T> {
     }
 }
 
+/// All of some rows, or those at positions.
+pub(crate) enum Chosen<'a, T> {
+    All(&'a Rows<T>),
+    At(&'a Rows<T>, Vec<usize>),
+}
+
+impl<T: Scalar> Chosen<'_, T> {
+    pub(crate) fn get(&self) -> Cow<'_, Rows<T>> {
+        match self {
+            Self::All(rows) => Cow::Borrowed(rows),
+            Self::At(rows, positions) => Cow::Owned(rows.at(positions)),
+        }
+    }
+}
+
 /// A member that is to be trained: the network as it starts, and its rows.
-pub(crate) struct Job<T> {
+pub(crate) struct Job<'a, T> {
     pub(crate) network: Network<T>,
-    pub(crate) training: Vec<usize>,
-    pub(crate) choosing: Vec<usize>,
+    /// Whether the training rows set what training does not learn ([`Network::start_from`]).
+    pub(crate) fresh: bool,
+    pub(crate) training: Chosen<'a, T>,
+    pub(crate) choosing: Option<Chosen<'a, T>>,
     pub(crate) options: train::Options,
 }
 
@@ -66,8 +105,7 @@ pub(crate) struct Job<T> {
 pub(crate) struct Member<T> {
     pub(crate) network: Network<T>,
     pub(crate) report: Report,
-    pub(crate) chosen_on: Vec<usize>,
-    pub(crate) predictions: Matrix<f64>,
+    pub(crate) predictions: Option<Matrix<f64>>,
 }
 
 type Outcome<T> = Result<Member<T>, FitError>;
@@ -88,11 +126,13 @@ struct Told {
 /// Trains every job. Where there are several and the processor has threads, a member has one of them to itself: no bit
 /// depends on it. `watch` is told of epochs as they end, member m's epoch e as epoch m·epochs + e.
 pub(crate) fn train_all<T: Scalar>(
-    jobs: Vec<Job<T>>,
-    rows: &Rows<T>,
+    mut jobs: Vec<Job<'_, T>>,
     processor: &Processor,
     watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) -> Result<Vec<Member<T>>, FitError> {
+    if jobs.len() == 1 {
+        return Ok(vec![train_one(jobs.remove(0), processor, watch)?]);
+    }
     let workers = processor.threads().min(jobs.len());
     let epochs = jobs.first().map_or(0, |job| job.options.epochs);
     if workers < 2 {
@@ -108,13 +148,13 @@ pub(crate) fn train_all<T: Scalar>(
                 _ if stopped => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
             };
-            members.push(train_one(job, rows, processor, &mut watch)?);
+            members.push(train_one(job, processor, &mut watch)?);
         }
         return Ok(members);
     }
     let set = processor.instruction_set();
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let jobs: Vec<Mutex<Option<Job<T>>>> = jobs.into_iter().map(|job| Mutex::new(Some(job))).collect();
+    let jobs: Vec<_> = jobs.into_iter().map(|job| Mutex::new(Some(job))).collect();
     let done: Vec<Mutex<Option<Outcome<T>>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
     let (sender, receiver) = mpsc::channel::<Told>();
     let work = |sender: mpsc::Sender<Told>| {
@@ -142,7 +182,7 @@ pub(crate) fn train_all<T: Scalar>(
                 }
                 if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
-            let member = train_one(job, rows, &processor, &mut watch);
+            let member = train_one(job, &processor, &mut watch);
             if member.is_err() {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -185,21 +225,25 @@ pub(crate) fn train_all<T: Scalar>(
 }
 
 fn train_one<T: Scalar>(
-    job: Job<T>,
-    rows: &Rows<T>,
+    job: Job<'_, T>,
     processor: &Processor,
     watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) -> Result<Member<T>, FitError> {
-    let Job { mut network, training, choosing, options } = job;
-    let (training, held) = (rows.at(&training), rows.at(&choosing));
-    network.start_from(training.x.view())?;
-    let data = held.data();
-    let report = train::train(&mut network, &training.data(), Some(&data), &options, processor, watch)?;
-    let predictions = network.predict(held.x.view(), &options.loss, processor)?.cast::<f64>();
-    Ok(Member { network, report, chosen_on: choosing, predictions })
+    let Job { mut network, fresh, training, choosing, options } = job;
+    let (training, held) = (training.get(), choosing.as_ref().map(Chosen::get));
+    if fresh {
+        network.start_from(training.x.view())?;
+    }
+    let data = held.as_ref().map(|held| held.data());
+    let report = train::train(&mut network, &training.data(), data.as_ref(), &options, processor, watch)?;
+    let predictions = match held {
+        Some(held) => Some(network.predict(held.x.view(), &options.loss, processor)?.cast::<f64>()),
+        None => None,
+    };
+    Ok(Member { network, report, predictions })
 }
 
-/// The members' predictions for their choosing rows, and the truth there.
+/// Predictions for choosing rows, and the truth there.
 pub(crate) struct Held {
     pub(crate) predictions: Matrix<f64>,
     pub(crate) y: Matrix<f64>,
@@ -207,17 +251,19 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Gathers them from every member.
-    pub(crate) fn new<T: Scalar>(rows: &Rows<T>, members: &[(&[usize], &Matrix<f64>)]) -> Self {
-        let at: Vec<usize> = members.iter().flat_map(|(at, _)| at.iter().copied()).collect();
-        let data: Vec<f64> = members.iter().flat_map(|(_, predictions)| predictions.as_slice()).copied().collect();
-        let cols = members.first().map_or(1, |(_, predictions)| predictions.cols());
-        let truth = rows.at(&at);
-        Self {
-            predictions: Matrix::from_vec(at.len(), cols, data).expect("a prediction a row"),
-            y: truth.y.cast(),
-            weights: truth.weights.map(|weights| weights.iter().map(|w| w.to_f64()).collect()),
+    /// The members' predictions, each for its part of the rows.
+    pub(crate) fn new<T: Scalar>(members: &[(Cow<'_, Rows<T>>, &Matrix<f64>)]) -> Self {
+        let mut data = Vec::new();
+        let mut y = Vec::new();
+        let mut weights = Vec::new();
+        for (rows, predictions) in members {
+            data.extend_from_slice(predictions.as_slice());
+            y.extend(rows.y.as_slice().iter().map(|y| y.to_f64()));
+            weights.extend(rows.weights.iter().flatten().map(|w| w.to_f64()));
         }
+        let rows = members.iter().map(|(rows, _)| rows.y.rows()).sum();
+        let matrix = |data: Vec<f64>| Matrix::from_vec(rows, data.len() / rows, data).expect("whole rows");
+        Self { predictions: matrix(data), y: matrix(y), weights: (!weights.is_empty()).then_some(weights) }
     }
 
     /// The mean loss that predictions have here: half the squared error, or −ln of the true class's probability.
@@ -274,6 +320,34 @@ impl Held {
             }
         }
         Lanes::exp(0.5 * (low + high))
+    }
+
+    /// Intervals around predictions (after range), by what was missed here.
+    ///
+    /// Choosing rows are sorted by their prediction into up to ten bins of 400 rows or more. In a bin of n rows the offset
+    /// of level q is the residual y − ŷ of rank ⌈q(n + 1)⌉ above the median and ⌊q(n + 1)⌋ below it: split conformal
+    /// prediction (Vovk et al. 2005), within bins so that the interval may widen where the numbers do.
+    pub(crate) fn intervals(&self, levels: &[f64], mean: &Matrix<f64>) -> Intervals {
+        let n = mean.rows();
+        let mut order: Vec<usize> = (0..n).collect();
+        order.sort_by(|&a, &b| mean[(a, 0)].total_cmp(&mean[(b, 0)]));
+        let bins = (n / 400).clamp(1, 10);
+        let mut intervals = Intervals { levels: levels.to_vec(), edges: Vec::new(), offsets: Vec::new() };
+        for bin in 0..bins {
+            let rows = &order[bin * n / bins..(bin + 1) * n / bins];
+            if bin > 0 {
+                intervals.edges.push(mean[(rows[0], 0)]);
+            }
+            let mut residuals: Vec<f64> = rows.iter().map(|&i| self.y[(i, 0)] - mean[(i, 0)]).collect();
+            residuals.sort_by(f64::total_cmp);
+            let offset = |level: &f64| {
+                let rank = level * (residuals.len() + 1) as f64;
+                let rank = if *level > 0.5 { rank.ceil() } else { rank.floor() };
+                residuals[(rank as usize).clamp(1, residuals.len()) - 1]
+            };
+            intervals.offsets.push(levels.iter().map(offset).collect());
+        }
+        intervals
     }
 }
 

@@ -44,7 +44,7 @@ mod levels;
 pub use encoder::{EncodedColumn, Encoder};
 pub use error::{Place, TableError};
 pub use fingerprint::data_fingerprint;
-pub use model::{AnyNetwork, Model, Output, Predictions};
+pub use model::{AnyNetwork, Intervals, Model, Output, Predictions};
 pub use note::Note;
 pub use recipe::FitError;
 pub use scale::{Affine, Scale};

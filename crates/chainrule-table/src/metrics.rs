@@ -88,6 +88,15 @@ pub fn classification(
     Ok(ClassificationMetrics { accuracy: right / total, log_loss: loss / total, roc_auc })
 }
 
+/// The standard error of the weighted mean of losses: √(Σ w² (ℓ − mean)²) / Σ w.
+pub fn standard_error(losses: &[f64], weights: Option<&[f64]>) -> f64 {
+    let weight = |i: usize| weights.map_or(1.0, |weights| weights[i]);
+    let total: f64 = (0..losses.len()).map(weight).sum();
+    let mean = losses.iter().enumerate().map(|(i, loss)| weight(i) * loss).sum::<f64>() / total;
+    let square = |(i, loss): (usize, &f64)| (weight(i) * (loss - mean)) * (weight(i) * (loss - mean));
+    losses.iter().enumerate().map(square).sum::<f64>().sqrt() / total
+}
+
 /// How far stated chances are from what comes true: Σ over ten equal bins of the highest probability p of
 /// (rows in the bin / rows) · |mean p − share of rows whose most probable class is the true one| (Guo et al. 2017).
 pub fn expected_calibration_error(truth: &[u32], probabilities: MatrixRef<'_, f64>) -> f64 {

@@ -98,12 +98,44 @@ pub struct Output {
     /// Outputs of a regression are cut to this range (before the target's scale): no training row lay outside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<[f64; 2]>,
+    /// Quantiles of a regression around its prediction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<Intervals>,
+}
+
+/// Offsets from a prediction to its quantiles, before the target's scale, by where the prediction stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intervals {
+    /// The quantiles' levels, increasing.
+    pub levels: Vec<f64>,
+    /// Bin b holds predictions from edge b − 1 (−∞ for the first) to below edge b.
+    pub edges: Vec<f64>,
+    /// Each bin's offset for each level.
+    pub offsets: Vec<Vec<f64>>,
+}
+
+impl Intervals {
+    fn fits(&self) -> bool {
+        let finite = |numbers: &[f64]| numbers.iter().all(|x| x.is_finite());
+        let levels = self.levels.iter().all(|level| *level > 0.0 && *level < 1.0);
+        levels
+            && self.levels.is_sorted()
+            && self.edges.is_sorted()
+            && finite(&self.edges)
+            && self.offsets.len() == self.edges.len() + 1
+            && self.offsets.iter().all(|bin| bin.len() == self.levels.len() && finite(bin))
+    }
+
+    /// The offsets for a prediction.
+    fn at(&self, prediction: f64) -> &[f64] {
+        &self.offsets[self.edges.partition_point(|edge| *edge <= prediction)]
+    }
 }
 
 impl Output {
     /// One network's own predictions.
     pub fn single() -> Self {
-        Self { shares: vec![1.0], temperature: 1.0, range: None }
+        Self { shares: vec![1.0], temperature: 1.0, range: None, intervals: None }
     }
 
     /// Whether this many members can be meant.
@@ -112,6 +144,7 @@ impl Output {
             && self.shares.iter().all(|share| share.is_finite() && *share >= 0.0)
             && (1e-3..=1e3).contains(&self.temperature)
             && self.range.is_none_or(|[low, high]| low <= high)
+            && self.intervals.as_ref().is_none_or(Intervals::fits)
     }
 
     /// The weighted mean of the members' predictions.
@@ -156,7 +189,7 @@ pub enum Predictions {
     Numbers {
         /// The prediction.
         values: Vec<f64>,
-        /// (level, numbers), for a quantile loss.
+        /// (level, numbers), for a quantile loss or where intervals were asked for.
         quantiles: Vec<(f64, Vec<f64>)>,
     },
     /// Each class's probability, [rows, classes].
@@ -210,8 +243,15 @@ impl Model {
                 let column =
                     |k: usize| (0..outputs.rows()).map(|i| target.decode(outputs[(i, k)])).collect::<Vec<f64>>();
                 let levels: &[f64] = if let Loss::Quantile { levels } = &self.loss { levels } else { &[] };
-                let quantiles: Vec<(f64, Vec<f64>)> =
+                let mut quantiles: Vec<(f64, Vec<f64>)> =
                     levels.iter().enumerate().map(|(k, &level)| (level, column(k))).collect();
+                if let Some(intervals) = &self.output.intervals {
+                    let quantile = |k: usize| {
+                        let z = (0..outputs.rows()).map(|i| outputs[(i, 0)] + intervals.at(outputs[(i, 0)])[k]);
+                        z.map(|z| target.decode(z)).collect::<Vec<f64>>()
+                    };
+                    quantiles = intervals.levels.iter().enumerate().map(|(k, &level)| (level, quantile(k))).collect();
+                }
                 let median =
                     (0..levels.len()).min_by(|&a, &b| (levels[a] - 0.5).abs().total_cmp(&(levels[b] - 0.5).abs()));
                 Predictions::Numbers { values: column(median.unwrap_or(0)), quantiles }
@@ -256,6 +296,28 @@ impl Model {
             }
             (Target::Classification(target), Predictions::Probabilities(p)) => {
                 Metrics::Classification(metrics::classification(&target.classes(table, rows)?, p.view(), weights)?)
+            }
+            _ => unreachable!("predictions are of the target's kind"),
+        })
+    }
+
+    /// Each row's loss: the squared error, or −ln of the true class's probability (brought into ε … 1 − ε).
+    pub(crate) fn losses(
+        &self,
+        table: &Table,
+        rows: &[usize],
+        predictions: &Predictions,
+    ) -> Result<Vec<f64>, FitError> {
+        Ok(match (&self.target, predictions) {
+            (Target::Regression(target), Predictions::Numbers { values, .. }) => {
+                let truth = target.values(table, rows)?;
+                truth.iter().zip(values).map(|(y, prediction)| (prediction - y) * (prediction - y)).collect()
+            }
+            (Target::Classification(target), Predictions::Probabilities(p)) => {
+                let loss = |(i, class): (usize, u32)| {
+                    -Lanes::ln(p[(i, class as usize)].clamp(f64::EPSILON, 1.0 - f64::EPSILON))
+                };
+                target.classes(table, rows)?.into_iter().enumerate().map(loss).collect()
             }
             _ => unreachable!("predictions are of the target's kind"),
         })

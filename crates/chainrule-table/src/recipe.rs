@@ -5,7 +5,7 @@
 //! `default_rng([seed, 2, 0]).permutation(n)`, choosing rows of the rest by `default_rng([seed, 2, 1])`.
 
 use crate::encoder::{EncodedColumn, Encoder};
-use crate::ensemble::{self, Held, Job, Rows, deal};
+use crate::ensemble::{self, Chosen, Held, Job, Rows, deal};
 use crate::error::TableError;
 use crate::fingerprint::data_fingerprint;
 use crate::metrics::{self, Metrics};
@@ -13,8 +13,8 @@ use crate::model::{AnyNetwork, Model, Output, Predictions, outputs_for};
 use crate::note::Note;
 use crate::scale::Scale;
 use crate::schema::{Schema, SchemaOptions, Task, sample_weights};
-use crate::split::hold_back;
-use crate::table::Table;
+use crate::split::{hold_back, hold_back_groups};
+use crate::table::{Cells, Table};
 use crate::target::Target;
 use chainrule::loss::Link;
 use chainrule::optimizer::Moments;
@@ -22,7 +22,10 @@ use chainrule::random::default_rng;
 use chainrule::train::{self, Ended, Event, Report};
 use chainrule::{Activation, Error, Initialiser, Layer, Loss, Matrix, Network, Optimizer, Processor, Scalar, Schedule};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
@@ -56,6 +59,17 @@ pub enum Preset {
     Plain,
 }
 
+/// How much work goes into a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// About a fifth of the default's.
+    Fast,
+    /// In the time of gradient boosting with its defaults.
+    Default,
+    /// Some times the default's.
+    Best,
+}
+
 /// The norm after each hidden dense layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Norm {
@@ -75,13 +89,17 @@ pub struct Options {
 }
 
 /// Every option: name, and what it takes.
-pub const OPTIONS: [(&str, &str); 31] = [
+pub const OPTIONS: [(&str, &str); 36] = [
     ("target", "the column to predict"),
     ("preset", "default, or plain: the tutorial's method to the letter"),
+    ("effort", "fast, default or best: how many members, and how long they are trained"),
     ("task", "regression or classification [inferred]"),
     ("ignore", "columns not to use, separated by commas"),
     ("categorical", "columns that are categories even if they look like numbers"),
     ("sample-weight", "the column of row weights"),
+    ("class-weight", "balanced: each class weighs the same in training; or none [none]"),
+    ("group", "column whose equal values stay together: all learnt from, or all held back"),
+    ("time", "column to split by: the latest rows are held back, the latest of the rest choose"),
     ("test-fraction", "share of the rows held back for the score [0.1]"),
     ("folds", "ensemble: each fold of the rest decides when one member's training stops [by the number of rows]"),
     ("validation-fraction", "with one fold: share of the rest that decides when to stop [0.15]"),
@@ -94,6 +112,7 @@ pub const OPTIONS: [(&str, &str); 31] = [
     ("init", "he, glorot, lecun, normal:0.001, uniform:0.1, zeros, … [by activation]"),
     ("dropout", "share of hidden neurons dropped in training, 0 to below 1 [0]"),
     ("norm", "none, batch or layer [none]"),
+    ("quantiles", "levels to predict beside the number, as 0.05,0.5,0.95; measured on rows not learnt from"),
     ("loss", "squared_error, absolute_error, huber, quantile:0.1:0.9, poisson, … [by task]"),
     ("optimizer", "gradient_descent, momentum, nesterov, rmsprop, adam, adamw, lbfgs [adamw:0.9:0.95]"),
     ("learning-rate", "base learning rate [0.004 for the default optimizer]"),
@@ -161,8 +180,14 @@ pub struct Plan {
     schema: SchemaOptions,
     test_fraction: f64,
     validation_fraction: f64,
+    choosing_given: bool,
     scale: Scale,
     target_scale: Option<Scale>,
+    effort: Effort,
+    balanced: bool,
+    group: Option<String>,
+    time: Option<String>,
+    quantiles: Vec<f64>,
     folds: Option<usize>,
     embedding: Option<(usize, usize)>,
     members: usize,
@@ -276,7 +301,42 @@ impl Plan {
                 }
             },
         };
+        let effort = match options.get("effort") {
+            None | Some("default") => Effort::Default,
+            Some("fast") => Effort::Fast,
+            Some("best") => Effort::Best,
+            Some(other) => return Err(Error::unknown_name("effort", other, &["fast", "default", "best"])),
+        };
+        let column = |name| options.get(name).map(str::to_owned);
+        let (group, time) = (column("group"), column("time"));
+        if group.is_some() && time.is_some() {
+            let expected = "not together with --time: rows are held back by one of them".into();
+            return Err(Error::Value { what: "group", expected, got: group.unwrap_or_default() });
+        }
+        let mut ignore = options.list("ignore");
+        // A group's or moment's name says nothing about rows to come.
+        ignore.extend(group.iter().chain(&time).filter(|name| !options.list("ignore").contains(name)).cloned());
+        let mut quantiles = Vec::new();
+        for text in options.list("quantiles") {
+            let level = text.parse().ok().filter(|level: &f64| *level > 0.0 && *level < 1.0);
+            quantiles.push(level.ok_or_else(|| Error::Value {
+                what: "quantiles",
+                expected: "levels between 0 and 1, as 0.05,0.5,0.95".into(),
+                got: text,
+            })?);
+        }
+        quantiles.sort_by(f64::total_cmp);
+        quantiles.dedup();
         Ok(Self {
+            effort,
+            balanced: match options.get("class-weight") {
+                None | Some("none") => false,
+                Some("balanced") => true,
+                Some(other) => return Err(Error::unknown_name("class-weight", other, &["balanced", "none"])),
+            },
+            group,
+            time,
+            quantiles,
             folds: options.parse("folds", "a whole number from 1 to 100", |x: &usize| (1..=100).contains(x))?,
             embedding,
             members: match options
@@ -291,11 +351,12 @@ impl Plan {
                 target: options.get("target").unwrap_or_default().into(),
                 task: options.name("task")?,
                 categorical: options.list("categorical"),
-                ignore: options.list("ignore"),
+                ignore,
                 sample_weight: options.get("sample-weight").map(str::to_owned),
             },
             test_fraction: share("test-fraction", if plain { 0.0 } else { 0.1 })?,
             validation_fraction: share("validation-fraction", if plain { 0.0 } else { 0.15 })?,
+            choosing_given: options.get("validation-fraction").is_some(),
             scale: options.name("scale")?.unwrap_or(if plain { Scale::None } else { Scale::Standard }),
             target_scale: options.name("target-scale")?.or(plain.then_some(Scale::None)),
             dropout: share("dropout", 0.0)?,
@@ -376,13 +437,58 @@ impl Plan {
         layers
     }
 
+    /// Whether choosing rows are held back by themselves.
+    fn one_fold(&self, tables: &Tables<'_>) -> bool {
+        self.preset == Preset::Plain
+            || tables.validation.is_some()
+            || tables.start.is_some()
+            || self.time.is_some()
+            || (self.choosing_given && self.folds.is_none())
+    }
+
     /// Members over folds for so many rows.
     fn folds(&self, rows: usize, tables: &Tables<'_>) -> usize {
-        let one = self.preset == Preset::Plain || tables.validation.is_some() || tables.start.is_some();
-        if one {
+        if self.one_fold(tables) {
             return 1;
         }
-        self.folds.unwrap_or(4).min(rows / 2).max(1)
+        let folds = match self.effort {
+            Effort::Fast => 1,
+            Effort::Default => 4,
+            Effort::Best => 10,
+        };
+        self.folds.unwrap_or(folds).min(rows / 2).max(1)
+    }
+
+    /// The options that fit a budget of seconds: as many folds as there is time for, and of one fold as many epochs.
+    /// They are ordinary options, `folds` and `epochs`, so a run with them repeats without a clock.
+    ///
+    /// # Errors
+    /// If an option makes no sense.
+    pub fn within(options: &Options, tables: &Tables<'_>, seconds: f64, trial: &Trial) -> Result<Options, Error> {
+        let plan = Self::new(options)?;
+        let rows = trial.rows as f64 / (1.0 - plan.validation_fraction);
+        let epoch = |share: f64| trial.epoch_seconds * share * rows / trial.rows as f64;
+        let learnt = |folds: usize| if folds == 1 { 1.0 - plan.validation_fraction } else { 1.0 - 1.0 / folds as f64 };
+        let cost = |folds: usize| {
+            let rows = (rows * learnt(folds)) as usize;
+            folds.div_ceil(trial.threads) as f64 * plan.passes(rows) as f64 * epoch(learnt(folds))
+        };
+        let mut chosen = options.clone();
+        let one = plan.one_fold(tables) || plan.folds.is_some();
+        let fitting = [32, 24, 16, 12, 8, 6, 4, 3, 2].into_iter().find(|&folds| !one && cost(folds) <= seconds);
+        if let Some(folds) = fitting {
+            chosen.set("folds", &folds.to_string())?;
+            return Ok(chosen);
+        }
+        let folds = if plan.one_fold(tables) { 1 } else { plan.folds.unwrap_or(1) };
+        if !plan.one_fold(tables) {
+            chosen.set("folds", &folds.to_string())?;
+        }
+        if plan.epochs.is_none() && cost(folds) > seconds {
+            let epochs = seconds / (folds.div_ceil(trial.threads) as f64 * epoch(learnt(folds)));
+            chosen.set("epochs", &(epochs as usize).max(1).to_string())?;
+        }
+        Ok(chosen)
     }
 
     /// Rows of a mini-batch for so many training rows; `None`: all.
@@ -423,6 +529,17 @@ impl Plan {
     }
 }
 
+/// What a short run on one thread with one fold told of the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Trial {
+    /// Rows learnt from.
+    pub rows: usize,
+    /// Seconds that an epoch takes.
+    pub epoch_seconds: f64,
+    /// Threads that the real run may use.
+    pub threads: usize,
+}
+
 /// The tables of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Tables<'a> {
@@ -460,6 +577,10 @@ pub struct Fitted {
     pub rows: Roles,
     /// The model's score on the scoring rows.
     pub score: Option<Metrics>,
+    /// The standard error of the score's main metric, from the spread of the rows' losses.
+    pub standard_error: Option<f64>,
+    /// With quantiles: the share of scoring rows that should lie between the outermost two, and the share that does.
+    pub coverage: Option<(f64, f64)>,
     /// The linear model's on the same rows, and that of the mean or the class shares.
     pub baseline: Option<(Metrics, Metrics)>,
     /// What the person should know.
@@ -541,6 +662,54 @@ struct Part<'a> {
     weights: Option<Vec<f64>>,
 }
 
+impl Part<'_> {
+    /// Multiplies each row's weight so that every class weighs n / classes.
+    fn balance(&mut self, target: &Target) -> Result<(), FitError> {
+        let Target::Classification(classes) = target else {
+            let expected = "none for a number: only classes are balanced".into();
+            return Err(Error::Value { what: "class-weight", expected, got: "balanced".into() }.into());
+        };
+        let classes = classes.classes(self.table, &self.rows)?;
+        let mut weights = self.weights.take().unwrap_or_else(|| vec![1.0; self.rows.len()]);
+        let mut totals = vec![0.0; target.labels().len()];
+        classes.iter().zip(&weights).for_each(|(&class, weight)| totals[class as usize] += weight);
+        let mean = weights.iter().sum::<f64>() / totals.len() as f64;
+        classes.iter().zip(&mut weights).for_each(|(&class, weight)| *weight *= mean / totals[class as usize]);
+        self.weights = Some(weights);
+        Ok(())
+    }
+}
+
+/// For each row of a table a number that is equal for equal cells of a column and increases with them: numbers by value,
+/// texts (dates as 2024-05-31 too) by their bytes, missing ones first.
+fn codes(table: &Table, name: &str) -> Result<Vec<u32>, FitError> {
+    let position = table.position(name).ok_or_else(|| {
+        let names = vec![name.to_owned()];
+        TableError::MissingColumns { file: table.name().to_owned(), names, got: 1 }
+    })?;
+    let cells = match table.columns()[position].cells() {
+        Cells::Numbers(values) => {
+            let mut order: Vec<usize> = (0..values.len()).collect();
+            order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+            let mut codes = vec![0; values.len()];
+            let mut code = 0;
+            for pair in order.windows(2) {
+                code += u32::from(values[pair[0]].to_bits() != values[pair[1]].to_bits());
+                codes[pair[1]] = code;
+            }
+            codes
+        }
+        Cells::Texts(texts) => {
+            let mut levels: Vec<(&String, usize)> = texts.levels().iter().zip(0..).collect();
+            levels.sort_unstable();
+            let mut rank = vec![0; levels.len()];
+            levels.iter().zip(1..).for_each(|((_, level), place)| rank[*level] = place);
+            (0..table.rows()).map(|row| texts.code(row).map_or(0, |code| rank[code])).collect()
+        }
+    };
+    Ok(cells)
+}
+
 /// The rows of a table of its own, for choosing or scoring.
 fn whole<'a>(
     table: &'a Table,
@@ -581,12 +750,27 @@ fn fit_in<T: Scalar>(
 
     // Roles.
     let permuted = |purpose: u64, n: usize| default_rng([plan.seed, 2, purpose]).permutation(n);
+    let groups = plan.group.as_deref().map(|name| codes(table, name)).transpose()?;
+    let moments = plan.time.as_deref().map(|name| codes(table, name)).transpose()?;
     let split = |rows: &[usize], fraction: f64, purpose: u64| {
+        let permutation = permuted(purpose, rows.len());
+        if let Some(moments) = &moments {
+            // The latest rows first.
+            let mut order: Vec<usize> = (0..rows.len()).collect();
+            order.sort_by_key(|&i| std::cmp::Reverse(moments[rows[i]]));
+            let split = hold_back(rows, fraction, None, &order)?;
+            return Ok((split.training, split.held));
+        }
+        if let Some(groups) = &groups {
+            let groups: Vec<u32> = rows.iter().map(|&row| groups[row]).collect();
+            let split = hold_back_groups(rows, fraction, &groups, &permutation);
+            return Ok((split.training, split.held));
+        }
         let classes = match &everyone {
             Target::Classification(target) => Some(target.classes(table, rows)?),
             Target::Regression(_) => None,
         };
-        let split = hold_back(rows, fraction, classes.as_deref(), &permuted(purpose, rows.len()))?;
+        let split = hold_back(rows, fraction, classes.as_deref(), &permutation)?;
         Ok::<_, FitError>((split.training, split.held))
     };
     let (rest, scoring) = match tables.test {
@@ -603,7 +787,11 @@ fn fit_in<T: Scalar>(
         let weights = schema.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row]).collect());
         Part { table, rows, weights }
     };
-    let training = part(training);
+    let mut training = part(training);
+    if plan.balanced {
+        training.balance(&everyone)?;
+    }
+    let training = training;
     let choosing = match tables.validation {
         Some(table) => whole(table, &everyone, weight_name, &mut notes)?,
         None => part(choosing),
@@ -615,6 +803,14 @@ fn fit_in<T: Scalar>(
 
     // Encoding and network.
     let loss = plan.loss(schema.task, schema.labels.len())?;
+    if !plan.quantiles.is_empty() && (schema.task != Task::Regression || loss.link() != Link::Identity) {
+        let expected = "a number to predict, with a loss like squared_error".into();
+        return Err(Error::Value { what: "quantiles", expected, got: format!("the loss {loss}") }.into());
+    }
+    if !plan.quantiles.is_empty() && matches!(loss, Loss::Quantile { .. }) {
+        let expected = "either --quantiles or the quantile loss".into();
+        return Err(Error::Value { what: "quantiles", expected, got: "both".into() }.into());
+    }
     let target_scale = match (plan.target_scale, loss.link()) {
         (Some(Scale::Standard), Link::Exponential) => {
             let expected = "none with the poisson loss, which needs counts".into();
@@ -644,7 +840,7 @@ fn fit_in<T: Scalar>(
     let choose_data = if choosing.rows.is_empty() { None } else { Some(encode(&choosing)?.0) };
     let outputs = outputs_for(&loss, schema.labels.len());
     let layers = plan.layers(outputs, &encoder);
-    let mut network = match tables.start {
+    let network = match tables.start {
         None => Network::<T>::new(encoder.width(), layers, plan.init, plan.seed)?,
         Some(start) => {
             let same = start.network.layers() == layers && start.loss.link() == loss.link();
@@ -662,6 +858,24 @@ fn fit_in<T: Scalar>(
                 ),
             })?
         }
+    };
+    let (dealt, folds) = if folds > 1 {
+        let permutation = permuted(1, training.rows.len());
+        let dealt = match &groups {
+            Some(groups) => {
+                let groups: Vec<u32> = training.rows.iter().map(|&row| groups[row]).collect();
+                ensemble::deal_groups(folds, &groups, &permutation)
+            }
+            None => {
+                let classes: Option<Vec<u32>> = (schema.task == Task::Classification)
+                    .then(|| train_data.y.as_slice().iter().map(|class| class.to_f64() as u32).collect());
+                deal(folds, classes.as_deref(), &permutation)
+            }
+        };
+        let folds = dealt.len();
+        (dealt, folds)
+    } else {
+        (Vec::new(), 1)
     };
     let learning = training.rows.len() - training.rows.len() / folds * usize::from(folds > 1);
     let run = plan.training(&loss, learning, choose_data.is_some() || folds > 1);
@@ -697,34 +911,59 @@ fn fit_in<T: Scalar>(
         Task::Classification => Loss::CrossEntropy { smoothing: 0.0 },
     };
     let linear_data = || encoded::<f64>(&encoder, &target, &linear_loss, &training).map(|(rows, _)| rows);
-    let mut linear = None;
-    let (mut others, mut output) = (Vec::new(), Output::single());
-    let report = if folds > 1 {
-        let classes: Option<Vec<u32>> = (schema.task == Task::Classification)
-            .then(|| train_data.y.as_slice().iter().map(|class| class.to_f64() as u32).collect());
-        let dealt = deal(folds, classes.as_deref(), &permuted(1, training.rows.len()));
-        let jobs = (0..folds).map(|m| {
-            let rest = |f: usize| if f == m { &[][..] } else { &dealt[f] };
-            let mut rows: Vec<usize> = (0..folds).flat_map(rest).copied().collect();
-            rows.sort_unstable();
+    let jobs = if folds > 1 {
+        let jobs = dealt.iter().enumerate().map(|(m, fold)| {
+            let others = dealt.iter().enumerate().filter(|(f, _)| *f != m);
+            let mut learnt: Vec<usize> = others.flat_map(|(_, rows)| rows).copied().collect();
+            learnt.sort_unstable();
             let seed = plan.seed.wrapping_add((m as u64) << 32);
-            let network = Network::<T>::new(encoder.width(), network.layers().to_vec(), plan.init, seed)?;
-            let options = train::Options { seed, ..run.clone() };
-            Ok(Job { network, training: rows, choosing: dealt[m].clone(), options })
+            Ok(Job {
+                network: Network::<T>::new(encoder.width(), network.layers().to_vec(), plan.init, seed)?,
+                fresh: true,
+                training: Chosen::At(&train_data, learnt),
+                choosing: Some(Chosen::At(&train_data, fold.clone())),
+                options: train::Options { seed, ..run.clone() },
+            })
         });
-        let jobs = jobs.collect::<Result<Vec<_>, Error>>()?;
-        let learnt: Vec<Vec<usize>> = jobs.iter().map(|job| job.training.clone()).collect();
-        let members = ensemble::train_all(jobs, &train_data, processor, watch)?;
-        let pairs: Vec<_> = members.iter().map(|member| (&member.chosen_on[..], &member.predictions)).collect();
-        let held = Held::new(&train_data, &pairs);
+        jobs.collect::<Result<Vec<_>, Error>>()?
+    } else {
+        let choosing = choose_data.as_ref().map(Chosen::All);
+        let training = Chosen::All(&train_data);
+        vec![Job { network, fresh: tables.start.is_none(), training, choosing, options: run.clone() }]
+    };
+    let members = ensemble::train_all(jobs, processor, watch)?;
+
+    // From the members to the model, on choosing rows.
+    let mut output = Output { shares: vec![1.0 / folds as f64; folds], ..Output::single() };
+    let is_linear = members[0].network.layers().len() == 1;
+    let mut linear = None;
+    let reports: Vec<Report> = members.iter().map(|member| member.report).collect();
+    let mut report = reports[0];
+    if plan.preset == Preset::Default
+        && let Some(predictions) = members.iter().map(|member| member.predictions.as_ref()).collect::<Option<Vec<_>>>()
+    {
+        let held_rows = |m: usize| match &choose_data {
+            Some(rows) => Cow::Borrowed(rows),
+            None => Cow::Owned(train_data.at(&dealt[m])),
+        };
+        let parts: Vec<_> = predictions.iter().enumerate().map(|(m, p)| (held_rows(m), *p)).collect();
+        let held = Held::new(&parts);
         let mut mean = held.predictions.clone();
-        output.shares = vec![1.0 / folds as f64; folds];
-        if loss == linear_loss && training.rows.len() <= LINEAR_ROWS {
+        if loss == linear_loss && !is_linear && training.rows.len() <= LINEAR_ROWS {
             let rows = linear_data()?;
+            let whole = ensemble::linear(&rows, &linear_loss, outputs, processor)?;
             let mut data = Vec::new();
-            for (member, learnt) in members.iter().zip(&learnt) {
-                let network = ensemble::linear(&rows.at(learnt), &linear_loss, outputs, processor)?;
-                let x = rows.at(&member.chosen_on).x;
+            for (m, (held, _)) in parts.iter().enumerate() {
+                let fold;
+                let network = if folds > 1 {
+                    let others = dealt.iter().enumerate().filter(|(f, _)| *f != m);
+                    let learnt: Vec<usize> = others.flat_map(|(_, rows)| rows).copied().collect();
+                    fold = ensemble::linear(&rows.at(&learnt), &linear_loss, outputs, processor)?;
+                    &fold
+                } else {
+                    &whole
+                };
+                let x = held.x.cast::<f64>();
                 data.extend_from_slice(network.predict(x.view(), &linear_loss, processor)?.as_slice());
             }
             let predictions = Matrix::from_vec(mean.rows(), mean.cols(), data)?;
@@ -734,32 +973,33 @@ fn fit_in<T: Scalar>(
                 output.shares.iter_mut().for_each(|of| *of *= 1.0 - share);
                 output.shares.push(share);
             }
-            linear = Some(ensemble::linear(&rows, &linear_loss, outputs, processor)?);
+            linear = Some(whole);
         }
         if matches!(loss.link(), Link::Softmax | Link::Logistic) {
             output.temperature = held.temperature(loss.link(), &mean);
         }
-        if loss == Loss::SquaredError {
+        if loss == Loss::SquaredError && tables.start.is_none() {
             let y = train_data.y.as_slice().iter().map(|y| y.to_f64());
             output.range = Some([y.clone().fold(f64::INFINITY, f64::min), y.fold(f64::NEG_INFINITY, f64::max)]);
         }
         output.adjust(loss.link(), &mut mean);
-        let reports: Vec<Report> = members.iter().map(|member| member.report).collect();
-        let report = ensemble::joint_report(&reports, held.loss(loss.link(), &mean), processor);
-        let mut networks = members.into_iter().map(|member| member.network);
-        network = networks.next().expect("at least two folds");
-        others = networks.map(&wrap).collect();
-        if output.shares.len() > folds {
-            others.extend(linear.clone().map(AnyNetwork::F64));
+        if !plan.quantiles.is_empty() {
+            output.intervals = Some(held.intervals(&plan.quantiles, &mean));
         }
-        report
-    } else {
-        if tables.start.is_none() {
-            network.start_from(train_data.x.view())?;
+        if folds > 1 {
+            report = ensemble::joint_report(&reports, held.loss(loss.link(), &mean), processor);
         }
-        let validation = choose_data.as_ref().map(Rows::data);
-        train::train(&mut network, &train_data.data(), validation.as_ref(), &run, processor, watch)?
-    };
+    }
+    if !plan.quantiles.is_empty() && output.intervals.is_none() {
+        let expected = "rows that choose, which plain training has not: leave the quantiles out".into();
+        return Err(Error::Value { what: "quantiles", expected, got: "none".into() }.into());
+    }
+    let mut networks = members.into_iter().map(|member| member.network);
+    let network = networks.next().expect("at least one fold");
+    let mut others: Vec<AnyNetwork> = networks.map(&wrap).collect();
+    if output.shares.len() > folds {
+        others.extend(linear.clone().map(AnyNetwork::F64));
+    }
     if report.ended == Ended::Stopped {
         notes.push("stopped early on request; the best parameters so far are kept".into());
     }
@@ -790,10 +1030,26 @@ fn fit_in<T: Scalar>(
     let mut model = Model { encoder, target, loss, network: wrap(network), others, output, facts };
 
     // Scores.
-    let (mut score, mut baseline) = (None, None);
+    let (mut score, mut baseline, mut standard_error, mut coverage) = (None, None, None, None);
     if !scoring.rows.is_empty() {
-        let (metrics, _, more) =
-            model.evaluate(scoring.table, Some(&scoring.rows), scoring.weights.as_deref(), processor)?;
+        let (predictions, more) = model.predict(scoring.table, Some(&scoring.rows), processor)?;
+        let metrics = model.score(scoring.table, &scoring.rows, &predictions, scoring.weights.as_deref())?;
+        let losses = model.losses(scoring.table, &scoring.rows, &predictions)?;
+        let error = metrics::standard_error(&losses, scoring.weights.as_deref());
+        // Of a root r = √m the error is that of m over 2r.
+        standard_error = match &metrics {
+            Metrics::Regression(scores) if scores.rmse > 0.0 => Some(error / (2.0 * scores.rmse)),
+            Metrics::Regression(_) => None,
+            Metrics::Classification(_) => Some(error),
+        };
+        coverage = covered(&model.target, &scoring, &predictions)?;
+        let copies = copies(&train_data, &encoded::<T>(&model.encoder, &model.target, &model.loss, &scoring)?.0);
+        if copies > 0 {
+            notes.push(format!(
+                "{copies} of the {} scored rows are equal to a training row: the score flatters",
+                scoring.rows.len()
+            ));
+        }
         notes.extend(more.iter().map(Note::to_string).filter(|note| !notes.contains(note)).collect::<Vec<_>>());
         let linear = match linear {
             Some(linear) => linear,
@@ -805,11 +1061,37 @@ fn fit_in<T: Scalar>(
         let linear = linear_baseline(&model, linear, linear_loss, &scoring, processor)?;
         let constant = constant_baseline(&model, &training, &scoring)?;
         model.facts.insert("score".into(), serde_json::to_value(&metrics).expect("numbers"));
+        if let Some((nominal, measured)) = coverage {
+            model.facts.insert("coverage".into(), json!({"nominal": nominal, "measured": measured}));
+        }
         model.facts.insert("baseline".into(), serde_json::to_value(&linear).expect("numbers"));
         score = Some(metrics);
         baseline = Some((linear, constant));
     }
-    Ok(Fitted { model, report, rows, score, baseline, notes })
+    Ok(Fitted { model, report, rows, score, standard_error, coverage, baseline, notes })
+}
+
+/// The share of rows between the outermost of two quantiles or more, beside what it should be.
+fn covered(target: &Target, part: &Part<'_>, predictions: &Predictions) -> Result<Option<(f64, f64)>, FitError> {
+    let (Target::Regression(target), Predictions::Numbers { quantiles, .. }) = (target, predictions) else {
+        return Ok(None);
+    };
+    let [(low, lows), .., (high, highs)] = &quantiles[..] else { return Ok(None) };
+    let truth = target.values(part.table, &part.rows)?;
+    let within = truth.iter().zip(lows.iter().zip(highs)).filter(|(y, (low, high))| *low <= *y && *y <= *high).count();
+    Ok(Some((high - low, within as f64 / truth.len() as f64)))
+}
+
+/// How many of the scored rows are equal to a row that was learnt from, in every input and the target.
+fn copies<T: Scalar>(learnt: &Rows<T>, scored: &Rows<T>) -> usize {
+    let key = |rows: &Rows<T>, i: usize| {
+        let mut hasher = DefaultHasher::new();
+        rows.x.row(i).iter().chain(rows.y.row(i)).for_each(|x| x.bits().hash(&mut hasher));
+        hasher.finish()
+    };
+    let known: HashSet<u64> = (0..scored.x.rows()).map(|i| key(scored, i)).collect();
+    let twice: HashSet<u64> = (0..learnt.x.rows()).map(|i| key(learnt, i)).filter(|of| known.contains(of)).collect();
+    (0..scored.x.rows()).filter(|&i| twice.contains(&key(scored, i))).count()
 }
 
 /// The score of a linear model that was fitted on the same training rows.

@@ -77,6 +77,32 @@ pub fn hold_back(
     Ok(split)
 }
 
+/// Holds back whole groups of `rows`, in the order of the permutation, until a fraction of the rows is held back or would
+/// be passed by more than it is missed; at least one group, and at most all but one.
+///
+/// # Panics
+/// If `groups` or `permutation` are shorter than the rows.
+pub fn hold_back_groups(rows: &[usize], fraction: f64, groups: &[u32], permutation: &[usize]) -> Split {
+    let mut sizes = std::collections::BTreeMap::<u32, usize>::new();
+    groups.iter().for_each(|&group| *sizes.entry(group).or_default() += 1);
+    let wanted = rows.len() as f64 * fraction;
+    let mut held = std::collections::BTreeSet::new();
+    let mut count = 0;
+    for &i in permutation {
+        let (group, size) = (groups[i], sizes[&groups[i]]);
+        let nearer = ((count + size) as f64 - wanted).abs() < (wanted - count as f64).abs();
+        if fraction > 0.0 && !held.contains(&group) && held.len() + 1 < sizes.len() && (held.is_empty() || nearer) {
+            held.insert(group);
+            count += size;
+        }
+    }
+    let (mut training, mut held_rows) = (Vec::new(), Vec::new());
+    for (&row, group) in rows.iter().zip(groups) {
+        if held.contains(group) { held_rows.push(row) } else { training.push(row) }
+    }
+    Split { training, held: held_rows }
+}
+
 /// How many of `held` rows each class gives.
 fn shares(classes: &[u32], held: usize) -> Vec<usize> {
     let mut sizes = vec![0_usize; classes.iter().max().map_or(0, |class| *class as usize + 1)];

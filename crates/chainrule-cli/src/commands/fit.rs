@@ -49,6 +49,10 @@ pub struct Options {
     /// Threads; the result is the same for any number [default: the machine's]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Seconds that training may take, as 60s or 5m: as many folds and epochs as there is time for; what they were is
+    /// recorded, and repeats without a clock
+    #[arg(long, value_name = "TIME")]
+    budget: Option<String>,
     /// Write every epoch as a line of JSON
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -151,7 +155,8 @@ fn recipe_options(options: &Options) -> Result<recipe::Options, Failure> {
 /// If an option, the data or the run is at fault; then nothing is written.
 pub fn run(options: &Options) -> Result<(), Failure> {
     let started = Instant::now();
-    let recipe = recipe_options(options)?;
+    let mut recipe = recipe_options(options)?;
+    let budget = options.budget.as_deref().map(seconds_in).transpose()?;
     if options.print_config {
         return Output::stdout()
             .write(|out| out.write_all(config_text(&recipe).as_bytes()).map_err(Failure::Write))
@@ -179,6 +184,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let tables = Tables { table: &table, test: test.as_ref(), validation: validation.as_ref(), start: start.as_ref() };
 
     interrupt::watch();
+    if let Some(budget) = budget {
+        recipe = within(budget - started.elapsed().as_secs_f64(), &tables, &recipe, &processor)?;
+    }
     let talk = !options.quiet && !options.json;
     let told = !options.quiet;
     let plain_lines = plan.preset == recipe::Preset::Plain && talk;
@@ -252,6 +260,58 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         return Err(Failure::Interrupted);
     }
     Ok(())
+}
+
+/// `90`, `90s`, `1.5m` or `1h` in seconds.
+fn seconds_in(text: &str) -> Result<f64, Failure> {
+    let (number, unit) = match text.trim().char_indices().last() {
+        Some((end, 's')) => (&text.trim()[..end], 1.0),
+        Some((end, 'm')) => (&text.trim()[..end], 60.0),
+        Some((end, 'h')) => (&text.trim()[..end], 3600.0),
+        _ => (text.trim(), 1.0),
+    };
+    let seconds = number.parse().ok().map(|number: f64| number * unit).filter(|s| *s > 0.0 && s.is_finite());
+    seconds.ok_or_else(|| Failure::Fault(format!("budget: expected a time as 60s, 5m or 1h, got {text}")))
+}
+
+/// The options that fit a budget, after a trial of at most a tenth of it.
+fn within(
+    budget: f64,
+    tables: &Tables<'_>,
+    options: &recipe::Options,
+    processor: &Processor,
+) -> Result<recipe::Options, Failure> {
+    let started = Instant::now();
+    let mut trial = options.clone();
+    if options.get("folds").is_none() && tables.validation.is_none() && options.get("time").is_none() {
+        trial.set("folds", "1")?;
+    }
+    trial.set("epochs", "3")?;
+    let alone = Processor::with_instruction_set(1, processor.instruction_set());
+    let (rows, mut last, mut epochs) = (std::cell::Cell::new(1), None, Vec::new());
+    let mut begin = |start: &Start| rows.set(start.rows.training);
+    let mut watch = |event: Event<'_>| {
+        let now = Instant::now();
+        let seconds = now.duration_since(*last.get_or_insert(now)).as_secs_f64();
+        if let Event::Epoch(epoch) = event {
+            epochs.push(seconds / epoch.epoch as f64);
+        }
+        let enough = started.elapsed().as_secs_f64() > budget / 10.0 || epochs.len() == 3;
+        if interrupt::interrupted() || (enough && !epochs.is_empty()) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    recipe::fit(tables, &trial, &alone, &mut begin, &mut watch)?;
+    let trial = recipe::Trial {
+        rows: rows.get(),
+        epoch_seconds: epochs.last().copied().unwrap_or(0.0),
+        threads: processor.threads(),
+    };
+    // What the trial took besides its epochs, the real run will take too.
+    let left = (budget - 2.0 * started.elapsed().as_secs_f64()).max(0.0);
+    Ok(recipe::Plan::within(options, tables, left, &trial)?)
 }
 
 fn config_text(recipe: &recipe::Options) -> String {
@@ -347,7 +407,14 @@ fn summary_text(fitted: &Fitted, name: &str, fingerprint: &Value, data: &Path, s
                 Metrics::Regression(_) => "the mean",
                 Metrics::Classification(_) => "class shares",
             };
-            let _ = writeln!(text, "score     {}  (on {} held-back rows)", metrics_text(score), fitted.rows.scoring);
+            let (name, _) = recipe::main_metric(score);
+            let error = fitted.standard_error.map(|error| format!("; {name} ± {}", significant(error)));
+            let (metrics, error) = (metrics_text(score), error.unwrap_or_default());
+            let _ = writeln!(text, "score     {metrics}  (on {} held-back rows{error})", fitted.rows.scoring);
+            if let Some((nominal, measured)) = fitted.coverage {
+                let (nominal, measured) = (100.0 * nominal, 100.0 * measured);
+                let _ = writeln!(text, "interval  {measured:.1} % of these rows lie in the {nominal:.0} % interval");
+            }
             let _ = writeln!(text, "baseline  {}  (a linear model)", metrics_text(linear));
             let _ = writeln!(text, "          {}  ({constant_name})", metrics_text(constant));
         }
@@ -383,6 +450,8 @@ fn summary_json(
         "seconds": seconds,
         "loss": report.loss,
         "score": fitted.score,
+        "standard_error": fitted.standard_error,
+        "coverage": fitted.coverage.map(|(nominal, measured)| json!({"nominal": nominal, "measured": measured})),
         "baseline": fitted.baseline.as_ref().map(|(linear, _)| linear),
         "baseline_constant": fitted.baseline.as_ref().map(|(_, constant)| constant),
         "notes": fitted.notes,
