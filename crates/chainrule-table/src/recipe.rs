@@ -84,8 +84,8 @@ pub const OPTIONS: [(&str, &str); 28] = [
     ("sample-weight", "the column of row weights"),
     ("test-fraction", "share of the rows held back for the score [0.1]"),
     ("validation-fraction", "share of the rest that decides when to stop [0.15]"),
-    ("scale", "standard or none: what is done with columns of numbers [standard]"),
-    ("target-scale", "standard or none: what is done with a numeric target [standard]"),
+    ("scale", "standard, robust or none: what is done with columns of numbers [standard]"),
+    ("target-scale", "standard, robust or none: what is done with a numeric target [standard]"),
     ("hidden", "widths of the hidden layers: 64,64, or none for a linear model [128,64]"),
     ("activation", "one for all hidden layers, or one each: relu,tanh [relu]"),
     ("init", "he, glorot, lecun, normal:0.001, uniform:0.1, zeros, … [by activation]"),
@@ -568,9 +568,9 @@ fn fit_in<T: Scalar>(
     // Encoding and network.
     let loss = plan.loss(schema.task, schema.labels.len())?;
     let target_scale = match (plan.target_scale, loss.link()) {
-        (Some(Scale::Standard), Link::Exponential) => {
+        (Some(Scale::Standard | Scale::Robust), Link::Exponential) => {
             let expected = "none with the poisson loss, which needs counts".into();
-            return Err(Error::Value { what: "target-scale", expected, got: "standard".into() }.into());
+            return Err(Error::Value { what: "target-scale", expected, got: "a scale".into() }.into());
         }
         (None, Link::Exponential) => Scale::None,
         (scale, _) => scale.unwrap_or_default(),
