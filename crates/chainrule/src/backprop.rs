@@ -703,13 +703,11 @@ fn gradient<T: Scalar>(
         let delta = |block: usize| blocks[block].deltas[delta_of[k + 1]].view();
         if let (Role::Weights, Layer::Dense { .. }) = (role, &layers[k]) {
             let Stretch { parameters, gradient, memories: [first, second], .. } = stretch;
-            let near = [&*parameters, first, second]
-                .map(|numbers| if numbers.is_empty() { std::ptr::null() } else { numbers.as_ptr() });
             let (x, delta) = (|b: usize| x(b).cut_rows(members), |b: usize| delta(b).cut_rows(members));
             let width = segment.shape[1];
             let (inputs, mut filled) = (rows(width), 0);
             let Owner { scratch, panels } = owner;
-            dense::weights_gradient(set, scratch, blocks.len(), x, delta, inputs, gradient, near, |rows, strip| {
+            dense::weights_gradient(set, scratch, blocks.len(), x, delta, inputs, gradient, |rows, strip| {
                 let here = rows.start * width..rows.end * width;
                 let memories = [part(first, here.clone()), part(second, here.clone())];
                 finish(Stretch { segment, parameters: part(parameters, here.clone()), gradient: strip, memories });

@@ -106,8 +106,7 @@ fn columns<'a, T: Scalar>(x: MatrixRef<'a, T>, inputs: &Range<usize>) -> Strided
 /// Rows `inputs` of ∂J/∂W ← Xᵀδ (equation 10, summed over rows), strip by strip.
 ///
 /// Each element is one chain over the batch's rows in order: x(0) and delta(0) are those of the first block, and so on.
-/// `done(rows, strip)` is called for each strip right after it is complete; the lines of `near` that stand where the strip
-/// does are asked for meanwhile.
+/// `done(rows, strip)` is called for each strip right after it is complete.
 pub(crate) fn weights_gradient<'m, T: Scalar>(
     set: InstructionSet,
     scratch: &mut Scratch<T>,
@@ -116,11 +115,10 @@ pub(crate) fn weights_gradient<'m, T: Scalar>(
     delta: impl Fn(usize) -> MatrixRef<'m, T>,
     inputs: Range<usize>,
     gradient: &mut [T],
-    near: [*const T; 3],
     done: impl FnMut(Range<usize>, &mut [T]),
 ) {
     let x = |block: usize| columns(x(block), &inputs);
-    strips(set, scratch, blocks, x, |block| delta(block).into(), gradient, near, done);
+    strips(set, scratch, blocks, x, |block| delta(block).into(), gradient, done);
 }
 
 /// Columns `columns` of ∂J/∂b ← the sum of δ over rows in order (equation 11), for the rows of one block.

@@ -15,8 +15,7 @@ const KC: usize = 512;
 /// C \[m, n\] ← Σₚ AₚᵀBₚ, each element one chain over the rows of part 0, then part 1, and so on.
 ///
 /// `a(p)` \[rows of p, m\] and `b(p)` \[rows of p, n\] give the parts, `c` has no gaps. `done(rows, strip)` is called once
-/// for every strip of C's rows, in order, right after it is complete. The elements that stand where C's do in the slices of
-/// `near` are asked for while the strip is computed; they are not read.
+/// for every strip of C's rows, in order, right after it is complete.
 ///
 /// # Panics
 /// If the shapes do not fit.
@@ -27,7 +26,6 @@ pub(crate) fn strips<'m, T: Scalar>(
     a: impl Fn(usize) -> Strided<'m, T>,
     b: impl Fn(usize) -> Strided<'m, T>,
     c: &mut [T],
-    near: [*const T; 3],
     mut done: impl FnMut(Range<usize>, &mut [T]),
 ) {
     let (m, n) = (a(0).cols, b(0).cols);
@@ -41,7 +39,7 @@ pub(crate) fn strips<'m, T: Scalar>(
     if rows == 0 {
         c.fill(T::ZERO);
     } else if set.0 != Set::Naive && n > 1 {
-        return T::dispatch(set, Strips { set, scratch, parts, rows, a, b, c, near, done });
+        return T::dispatch(set, Strips { set, scratch, parts, rows, a, b, c, done });
     }
     for part in (0..parts).filter(|&part| a(part).rows > 0) {
         let start = if part == 0 { Start::Zero } else { Start::Stored };
@@ -63,7 +61,6 @@ struct Strips<'s, T, A, B, F> {
     a: A,
     b: B,
     c: &'s mut [T],
-    near: [*const T; 3],
     done: F,
 }
 
@@ -78,7 +75,7 @@ where
 
     #[inline(always)]
     fn run<V: Lanes<Scalar = T>>(self, v: V) {
-        let Self { set, scratch: Scratch { a: strip, b: packed }, parts, rows: k, a, b, c, near, mut done } = self;
+        let Self { set, scratch: Scratch { a: strip, b: packed }, parts, rows: k, a, b, c, mut done } = self;
         let (m, n, width) = ((a)(0).cols, (b)(0).cols, VECTORS * V::LANES);
         // B is read once a strip. A copy pays unless the first-level cache holds it as it stands.
         let panels = if parts == 1 && k * n * T::BYTES <= 16 * 1024 && b(0).col_stride == 1 {
@@ -114,13 +111,6 @@ where
                 }
                 for jr in (0..n).step_by(width) {
                     let cols = width.min(n - jr);
-                    for near in near.iter().filter(|near| pc == 0 && !near.is_null()) {
-                        for i in ir..ir + rows {
-                            for j in (jr..jr + cols).step_by(V::LANES) {
-                                v.prefetch(near.wrapping_add(i * n + j));
-                            }
-                        }
-                    }
                     // SAFETY: the strip's copy has kc × rows elements, B's panels k rows, and C m × n.
                     unsafe {
                         Tile {
