@@ -257,7 +257,7 @@ impl<T: Scalar> Workspace<T> {
 
     /// Room to pass `rows` rows forward, some at a time.
     pub(crate) fn for_rows(network: &Network<T>, rows: usize, processor: &Processor) -> Self {
-        let at_a_time = (ROWS_AT_A_TIME * processor.threads()).min(rows.max(1));
+        let at_a_time = (ROWS_AT_A_TIME.div_ceil(network.members()) * processor.threads()).min(rows.max(1));
         Self::new(network, at_a_time, processor.threads())
     }
 
