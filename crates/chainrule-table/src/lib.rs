@@ -42,6 +42,7 @@ pub mod source;
 
 mod calendar;
 mod csv_file;
+mod ensemble;
 mod in_order;
 mod levels;
 mod numbers;
@@ -53,7 +54,7 @@ pub use csv_file::{Dialect, Header, Rows, Stream};
 pub use encoder::{EncodedColumn, Encoder};
 pub use error::{Place, TableError};
 pub use fingerprint::data_fingerprint;
-pub use model::{AnyNetwork, Model, Predictions};
+pub use model::{AnyNetwork, Model, Output, Predictions};
 pub use note::Note;
 pub use recipe::FitError;
 pub use scale::{Affine, Scale};

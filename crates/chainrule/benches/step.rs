@@ -1,9 +1,10 @@
 //! A whole training step: gather a shuffled batch, forward, loss, backward, update.
 //!
-//! `cargo bench -p chainrule --bench step -- [case]`
+//! `cargo bench -p chainrule --bench step -- [case] [threads]`
 //!
-//! FLOPs are two for each multiply-add of the products: forward, ∂W, and ∂X except in the first layer. The peak is that of
-//! one thread, measured between repetitions; figures are medians, the share against as many peaks as threads.
+//! FLOPs are two for each multiply-add of the products: forward, ∂W, and ∂X except in the first layer. Stretches of steps
+//! and measurements of one thread's peak alternate, for the clock of a shared machine wanders; figures are medians over
+//! them, the share against as many peaks as threads. `best` is the best stretch against the best peak.
 #![allow(missing_docs, clippy::print_stdout)]
 
 mod peak;
@@ -15,8 +16,9 @@ use peak::peak;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-const REPETITIONS: usize = 9;
-const SECONDS: f64 = 0.1;
+/// A stretch of steps and a measurement of the peak alternate so often, each so long.
+const STRETCHES: usize = 60;
+const SECONDS: f64 = 0.004;
 
 struct Case {
     name: &'static str,
@@ -49,51 +51,60 @@ impl Case {
         let data = Data::new(x.view(), y.view());
         let processor = Processor::new(threads);
         let operations = self.operations_per_row() * self.batch as f64;
-        let (mut speeds, mut rates, mut shares, mut sharing) = (Vec::new(), Vec::new(), Vec::new(), 1);
-        for _ in 0..REPETITIONS {
-            let peak = peak::<T>(processor.instruction_set());
-            let mut network = start.clone();
-            let (mut began, mut steps) = (None, 0_usize);
-            let mut seconds = 0.0;
-            let options = Options {
-                loss: self.loss.clone(),
-                optimizer: self.optimizer,
-                learning_rate: Some(1e-4),
-                batch_size: Some(self.batch),
-                epochs: usize::MAX,
-                ..Options::default()
-            };
-            let mut watch = |event: Event<'_>| {
-                let Event::Step { .. } = event else { return ControlFlow::Continue(()) };
-                let began = began.get_or_insert_with(Instant::now);
-                seconds = began.elapsed().as_secs_f64();
+        let options = Options {
+            loss: self.loss.clone(),
+            optimizer: self.optimizer,
+            learning_rate: Some(1e-4),
+            batch_size: Some(self.batch),
+            epochs: usize::MAX,
+            ..Options::default()
+        };
+        let (mut rates, mut peaks, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut began, mut steps) = (None, 0_usize);
+        let mut watch = |event: Event<'_>| {
+            let Event::Step { .. } = event else { return ControlFlow::Continue(()) };
+            let start = *began.get_or_insert_with(Instant::now);
+            let seconds = start.elapsed().as_secs_f64();
+            if steps > 0 && seconds > SECONDS {
+                let rate = operations * steps as f64 / seconds / 1e9;
+                let peak = peak::<T>(processor.instruction_set()) * threads as f64;
+                rates.push(rate);
+                peaks.push(peak);
+                shares.push(rate / peak);
+                // The first step after a peak is left out: it finds its caches as the peak left them.
+                (began, steps) = (None, 0);
+            } else {
                 steps += 1;
-                if seconds > SECONDS && steps > 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            };
-            sharing = train(&mut network, &data, None, &options, &processor, &mut watch).unwrap().threads;
-            let step = seconds / (steps - 1) as f64;
-            let rate = operations / step / 1e9;
-            speeds.push(self.batch as f64 / step);
-            rates.push(rate);
-            shares.push(rate / (peak * threads as f64));
-        }
-        let [speed, rate, share] = [speeds, rates, shares].map(|mut figures: Vec<f64>| {
+            }
+            if rates.len() > STRETCHES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let mut network = start.clone();
+        let sharing = train(&mut network, &data, None, &options, &processor, &mut watch).unwrap().threads;
+        let sorted = |mut figures: Vec<f64>| {
+            figures.remove(0);
             figures.sort_by(f64::total_cmp);
-            figures[REPETITIONS / 2]
-        });
+            figures
+        };
+        let [rates, peaks, shares] = [rates, peaks, shares].map(sorted);
+        let (rate, share) = (rates[STRETCHES / 2], shares[STRETCHES / 2]);
+        let best = rates[STRETCHES - 1] / peaks[STRETCHES - 1];
+        let speed = rate * 1e9 / operations * self.batch as f64;
         let (name, sizes, step) = (self.name, format!("{:?}", self.sizes), 1e6 * self.batch as f64 / speed);
         println!(
             "{name} {sizes:28} batch {:3} {} threads {threads} (sharing {sharing}) {step:9.2} µs/step {speed:12.0} rows/s \
-             {rate:7.2} GFLOP/s {:5.1} %",
+             {rate:7.2} GFLOP/s {:5.1} %, best {:5.1} %",
             self.batch,
             T::NAME,
-            100.0 * share
+            100.0 * share,
+            100.0 * best,
         );
     }
 }
 
 fn main() {
-    let only = std::env::args().skip(1).find(|a| !a.starts_with("--")).unwrap_or_default();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let only = arguments.iter().find(|a| a.parse::<usize>().is_err()).cloned().unwrap_or_default();
+    let given = arguments.iter().find_map(|a| a.parse().ok());
     let adam = || Optimizer::Adam(Default::default());
     let squared = || Loss::SquaredError;
     let classes = || Loss::CrossEntropy { smoothing: 0.0 };
@@ -106,7 +117,7 @@ fn main() {
         case("L", &[512, 1024, 1024, 512, 10], 512, adam(), classes()),
     ];
     for case in cases.iter().filter(|case| only.is_empty() || case.name == only) {
-        for threads in [1, 2] {
+        for threads in given.map_or(vec![1, 2], |threads| vec![threads]) {
             if case.name == "T" { case.run::<f64>(threads) } else { case.run::<f32>(threads) }
         }
     }

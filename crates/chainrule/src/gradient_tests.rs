@@ -293,6 +293,55 @@ fn gradients_hold_wherever_a_norm_stands() {
     }
 }
 
+/// 2 bins of columns 0 and 2 of 3, and some networks that share weights after it.
+fn embedded(outputs: usize) -> Vec<Layer> {
+    let parts = ["piecewise:2:3:0:2", "dense:4", "members:3", "tanh", "dropout:0.3", "dense:4", "silu"];
+    let layers = parts.iter().map(|name| name.parse().unwrap());
+    layers.chain([Layer::Heads { outputs }]).collect()
+}
+
+#[test]
+fn gradients_pass_through_members_heads_and_embeddings() {
+    for outputs in [1, 3] {
+        for loss in losses(outputs) {
+            Case::new("members", &embedded(outputs), &loss, true, TRAINING, None).check();
+            // Where an embedding and members are not first, δ passes through them; a shared last layer.
+            let parts = ["dense:3", "piecewise:4:2:1", "heads:5", "tanh", "members:2", "selu"];
+            let layers: Vec<Layer> = parts.iter().map(|name| name.parse().unwrap()).chain([dense(outputs)]).collect();
+            Case::new("places", &layers, &loss, false, TRAINING, None).check();
+        }
+    }
+}
+
+#[test]
+fn threads_and_instructions_change_no_bit_of_members_and_embeddings() {
+    let mut bits = Vec::new();
+    for set in InstructionSet::available() {
+        for threads in [1, 2, 3, 5] {
+            let mut network = Network::<f32>::new(3, embedded(2), None, 5).unwrap();
+            let rows = 83;
+            let x: Vec<f32> = (0..rows * 3).map(|i| ((i * i * 7 + 3) % 101) as f32 / 50.0 - 1.0).collect();
+            let x = Matrix::from_vec(rows, 3, x).unwrap();
+            let y = Matrix::from_vec(rows, 1, (0..rows).map(|i| (i % 2) as f32).collect()).unwrap();
+            network.start_from(x.view()).unwrap();
+            let processor = Processor::with_instruction_set(threads, set);
+            let mut workspace = Workspace::new(&network, rows, threads);
+            let mut gradient = vec![0.0; network.parameters().len()];
+            let (data, loss) = (Data::new(x.view(), y.view()), "cross_entropy".parse().unwrap());
+            // Two steps, so that the embedding's broken lines are not 0.
+            let mut j = 0.0;
+            for step in 0..2 {
+                let mode = Mode::Training { seed: 1, step };
+                j = loss_and_gradient(&network, &loss, &data, None, mode, &mut workspace, &processor, &mut gradient);
+                network.parameters_mut().iter_mut().zip(&gradient).for_each(|(p, g)| *p -= 0.1 * g);
+            }
+            let after = network.loss(&loss, &data, &processor).unwrap();
+            bits.push((j.to_bits(), after.to_bits(), gradient.iter().map(|g| g.to_bits()).collect::<Vec<_>>()));
+        }
+    }
+    assert!(bits.len() >= 4 && bits.iter().all(|other| *other == bits[0]));
+}
+
 #[test]
 fn a_weight_of_two_is_as_the_row_twice() {
     for loss in losses(3) {

@@ -185,6 +185,28 @@ impl Loss {
     }
 }
 
+/// The least probability that is told from 0.
+const LEAST: f64 = 1e-30;
+
+impl Loss {
+    /// Turns predictions back into pre-activations that predict them, in place: the inverse of
+    /// [`predict`](Self::predict). Probabilities of 0 and 1 become the nearest that are not.
+    pub(crate) fn pre_activate<T: Scalar>(&self, mut predictions: MatrixMut<'_, T>) {
+        let link = self.link();
+        if link == Link::Identity {
+            return;
+        }
+        let least = T::from_f64(LEAST);
+        for p in predictions.as_mut_slice() {
+            let ln = Lanes::ln(Lanes::max(*p, least));
+            *p = match link {
+                Link::Logistic => ln - Lanes::ln(Lanes::max(T::ONE - *p, least)),
+                _ => ln,
+            };
+        }
+    }
+}
+
 /// Value and derivative of one element.
 #[inline(always)]
 fn element<V: Lanes>(loss: &Loss, tau: f64, z: V, y: V) -> (V, V) {

@@ -81,6 +81,12 @@ impl<T: Scalar> Matrix<T> {
         MatrixRef { data, rows: range.len(), cols: self.cols }
     }
 
+    /// The rows in `range`, for writing.
+    pub fn rows_range_mut(&mut self, range: Range<usize>) -> MatrixMut<'_, T> {
+        let data = &mut self.data[range.start * self.cols..range.end * self.cols];
+        MatrixMut { data, rows: range.len(), cols: self.cols }
+    }
+
     /// The whole matrix as a view.
     pub fn view(&self) -> MatrixRef<'_, T> {
         MatrixRef { data: &self.data, rows: self.rows, cols: self.cols }
@@ -166,6 +172,15 @@ impl<'a, T: Scalar> MatrixRef<'a, T> {
         MatrixRef { data, rows: range.len(), cols: self.cols }
     }
 
+    /// The same numbers with each row cut into `parts` rows: [rows, cols] as [rows·parts, cols / parts].
+    ///
+    /// # Panics
+    /// If `parts` does not divide the columns.
+    pub fn cut_rows(self, parts: usize) -> Self {
+        assert!(self.cols.is_multiple_of(parts), "{} columns in {parts} parts", self.cols);
+        Self { rows: self.rows * parts, cols: self.cols / parts, ..self }
+    }
+
     /// A copy that owns its numbers.
     pub fn to_owned(&self) -> Matrix<T> {
         Matrix { data: self.data.to_vec(), rows: self.rows, cols: self.cols }
@@ -216,9 +231,23 @@ impl<'a, T: Scalar> MatrixMut<'a, T> {
         &mut self.data[i * self.cols..(i + 1) * self.cols]
     }
 
+    /// The same numbers with each row cut into `parts` rows: [rows, cols] as [rows·parts, cols / parts].
+    ///
+    /// # Panics
+    /// If `parts` does not divide the columns.
+    pub fn cut_rows(self, parts: usize) -> Self {
+        assert!(self.cols.is_multiple_of(parts), "{} columns in {parts} parts", self.cols);
+        Self { rows: self.rows * parts, cols: self.cols / parts, ..self }
+    }
+
     /// All elements, for as long as the view was given.
     pub fn into_mut_slice(self) -> &'a mut [T] {
         self.data
+    }
+
+    /// The same view for a shorter time.
+    pub fn reborrow(&mut self) -> MatrixMut<'_, T> {
+        MatrixMut { data: self.data, rows: self.rows, cols: self.cols }
     }
 
     /// The view for reading.

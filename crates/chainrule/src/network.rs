@@ -3,7 +3,7 @@
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::init::Initialiser;
-use crate::layer::Layer;
+use crate::layer::{Layer, piecewise};
 use crate::matrix::MatrixRef;
 use crate::random::default_rng;
 use crate::scalar::Scalar;
@@ -16,9 +16,9 @@ pub enum Role {
     Weights,
     /// b of a dense layer, \[1, n_out\].
     Biases,
-    /// γ of a norm, \[1, n\].
+    /// γ of a norm, \[1, n\], or of members, \[count, n\].
     Scale,
-    /// β of a norm, \[1, n\].
+    /// β of a norm, \[1, n\], or of members, \[count, n\].
     Shift,
 }
 
@@ -92,6 +92,18 @@ pub(crate) struct Slot {
     /// A batch norm's running statistics, in `running`: means, then variances.
     pub(crate) running_mean: Range<usize>,
     pub(crate) running_variance: Range<usize>,
+    /// A piecewise embedding's edges, in `running`.
+    pub(crate) edges: Range<usize>,
+    /// Members of the output: its width counts all of them.
+    pub(crate) members: usize,
+}
+
+/// A network without its numbers.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    pub(crate) layers: &'a [Layer],
+    pub(crate) slots: &'a [Slot],
+    pub(crate) layout: &'a ParameterLayout,
 }
 
 /// A feed-forward network: layers and their parameters. It holds no batch: see [`Workspace`](crate::Workspace).
@@ -113,7 +125,7 @@ pub struct Network<T> {
     pub(crate) slots: Vec<Slot>,
     layout: ParameterLayout,
     pub(crate) parameters: Vec<T>,
-    /// Batch norms' running means and variances.
+    /// What training does not learn by gradient: batch norms' running means and variances, embeddings' edges.
     pub(crate) running: Vec<T>,
 }
 
@@ -131,18 +143,31 @@ impl<T: Scalar> Network<T> {
     pub fn new(inputs: usize, layers: Vec<Layer>, initialiser: Option<Initialiser>, seed: u64) -> Result<Self, Error> {
         let mut network = Self::zeros(inputs, layers)?;
         let mut generator = default_rng(seed);
+        let is_dense = |layer: &Layer| matches!(layer, Layer::Dense { .. } | Layer::Heads { .. });
         for (k, slot) in network.slots.iter().enumerate() {
-            if let Layer::Dense { .. } = network.layers[k] {
-                let initialiser = initialiser.unwrap_or_else(|| {
-                    let next = network.layers[k + 1..].iter().take_while(|layer| !matches!(layer, Layer::Dense { .. }));
-                    let activation = next.filter_map(|layer| match layer {
-                        Layer::Activation(activation) => Some(activation),
-                        _ => None,
+            let weights = &mut network.parameters[slot.first.clone()];
+            match network.layers[k] {
+                Layer::Dense { .. } | Layer::Heads { .. } => {
+                    let initialiser = initialiser.unwrap_or_else(|| {
+                        let next = network.layers[k + 1..].iter().take_while(|layer| !is_dense(layer));
+                        let activation = next.filter_map(|layer| match layer {
+                            Layer::Activation(activation) => Some(activation),
+                            _ => None,
+                        });
+                        Initialiser::default_for(activation.last().unwrap_or(&Activation::Identity))
                     });
-                    Initialiser::default_for(activation.last().unwrap_or(&Activation::Identity))
-                });
-                let weights = &mut network.parameters[slot.first.clone()];
-                initialiser.fill(&mut generator, slot.inputs, slot.outputs, weights);
+                    initialiser.fill(&mut generator, slot.inputs / slot.members, slot.outputs / slot.members, weights);
+                }
+                // Members differ from the start by their scales alone.
+                Layer::Members { .. } => generator.fill_normal(0.0, 1.0, weights)?,
+                Layer::Piecewise { bins, width, .. } => {
+                    for column in weights.chunks_exact_mut((bins + 1) * width) {
+                        generator.fill_uniform(-1.0, 1.0, &mut column[..width])?;
+                    }
+                    let biases = &mut network.parameters[slot.second.clone()];
+                    generator.fill_uniform(-1.0, 1.0, biases)?;
+                }
+                _ => {}
             }
         }
         Ok(network)
@@ -153,46 +178,7 @@ impl<T: Scalar> Network<T> {
     /// # Errors
     /// As [`Network::new`].
     pub fn zeros(inputs: usize, layers: Vec<Layer>) -> Result<Self, Error> {
-        let refuse = |what, expected: &str, got: String| Err(Error::Value { what, expected: expected.into(), got });
-        if inputs == 0 {
-            return refuse("inputs", "at least one", "0".into());
-        }
-        if !layers.iter().any(|layer| matches!(layer, Layer::Dense { .. })) {
-            return refuse("layers", "at least one dense layer", "none".into());
-        }
-        let mut layout = ParameterLayout::default();
-        let (mut slots, mut running, mut width, mut total) = (Vec::new(), 0, inputs, 0_usize);
-        for (k, layer) in layers.iter().enumerate() {
-            let outputs = if let Layer::Dense { outputs } = layer { *outputs } else { width };
-            let more = match layer {
-                Layer::Dense { .. } => width.checked_add(1).and_then(|n| n.checked_mul(outputs)),
-                _ => outputs.checked_mul(2),
-            };
-            total = match more.and_then(|more| total.checked_add(more)) {
-                Some(total) if total <= MOST_PARAMETERS => total,
-                _ => return refuse("layers", "at most 2²⁸ parameters", format!("more, in layer {k} ({layer})")),
-            };
-            let mut slot = Slot { inputs: width, outputs, ..Slot::default() };
-            match layer {
-                Layer::Dense { outputs: 0 } => return refuse("dense", "at least one neuron", "0".into()),
-                Layer::Dense { .. } => {
-                    slot.first = layout.push("weight", k, Role::Weights, [width, outputs]);
-                    slot.second = layout.push("bias", k, Role::Biases, [1, outputs]);
-                }
-                Layer::BatchNorm { .. } | Layer::LayerNorm { .. } => {
-                    slot.first = layout.push("weight", k, Role::Scale, [1, outputs]);
-                    slot.second = layout.push("bias", k, Role::Shift, [1, outputs]);
-                }
-                Layer::Activation(_) | Layer::Dropout { .. } => {}
-            }
-            if let Layer::BatchNorm { .. } = layer {
-                slot.running_mean = running..running + outputs;
-                slot.running_variance = running + outputs..running + 2 * outputs;
-                running += 2 * outputs;
-            }
-            width = outputs;
-            slots.push(slot);
-        }
+        let (slots, layout, running) = lay_out(inputs, &layers)?;
         let mut parameters = vec![T::ZERO; layout.len()];
         for segment in layout.segments().iter().filter(|segment| segment.role == Role::Scale) {
             parameters[segment.range.clone()].fill(T::ONE);
@@ -229,9 +215,44 @@ impl<T: Scalar> Network<T> {
         self.inputs
     }
 
-    /// The number of outputs, n⁽ᴸ⁾.
+    /// How many numbers a network of these layers holds, parameters and others: known before any is allocated.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn size(inputs: usize, layers: &[Layer]) -> Result<usize, Error> {
+        lay_out(inputs, layers).map(|(_, layout, running)| layout.len() + running)
+    }
+
+    /// The number of outputs of each member, n⁽ᴸ⁾.
     pub fn outputs(&self) -> usize {
-        self.slots.last().map_or(self.inputs, |slot| slot.outputs)
+        self.slots.last().map_or(self.inputs, |slot| slot.outputs / slot.members)
+    }
+
+    /// How many members predict, each with [`outputs`](Self::outputs) outputs: 1 unless there is a layer of
+    /// [members](Layer::Members).
+    pub fn members(&self) -> usize {
+        self.slots.last().map_or(1, |slot| slot.members)
+    }
+
+    /// The members among the numbers that layer `k` gives for a row.
+    pub fn members_at(&self, k: usize) -> usize {
+        self.slots[k].members
+    }
+
+    /// Sets what is taken from the training rows `x` before training starts: the edges of a piecewise embedding that is
+    /// the first layer, quantiles of its columns.
+    ///
+    /// # Errors
+    /// If `x` has not the network's columns.
+    pub fn start_from(&mut self, x: MatrixRef<'_, T>) -> Result<(), Error> {
+        if x.cols() != self.inputs {
+            return Err(Error::Length { what: "input columns", expected: self.inputs, got: x.cols() });
+        }
+        if let Some(Layer::Piecewise { bins, columns, .. }) = self.layers.first() {
+            let edges = piecewise::edges(x, columns, *bins);
+            self.running[self.slots[0].edges.clone()].copy_from_slice(&edges);
+        }
+        Ok(())
     }
 
     /// The layers, in order.
@@ -239,7 +260,7 @@ impl<T: Scalar> Network<T> {
         &self.layers
     }
 
-    /// The number of numbers that layer `k` gives for a row.
+    /// The number of numbers that layer `k` gives for a row, all members' together.
     pub fn width(&self, k: usize) -> usize {
         self.slots[k].outputs
     }
@@ -259,9 +280,14 @@ impl<T: Scalar> Network<T> {
         &mut self.parameters
     }
 
-    /// All parameters for writing, with their layout.
-    pub(crate) fn layout_and_parameters_mut(&mut self) -> (&ParameterLayout, &mut [T]) {
-        (&self.layout, &mut self.parameters)
+    /// What describes the network.
+    pub(crate) fn plan(&self) -> Plan<'_> {
+        Plan { layers: &self.layers, slots: &self.slots, layout: &self.layout }
+    }
+
+    /// The same, and the parameters for writing.
+    pub(crate) fn plan_and_parameters_mut(&mut self) -> (Plan<'_>, &mut [T]) {
+        (Plan { layers: &self.layers, slots: &self.slots, layout: &self.layout }, &mut self.parameters)
     }
 
     /// All running statistics of batch norms, flat: for each its means, then its variances.
@@ -274,23 +300,28 @@ impl<T: Scalar> Network<T> {
         &mut self.running
     }
 
-    /// The running statistics with their names: (`<k>.running_mean` or `<k>.running_var`, where in `running`).
+    /// The running statistics with their names: (`<k>.running_mean`, `<k>.running_var` or `<k>.edges`, where in
+    /// `running`).
     pub fn running_segments(&self) -> Vec<(String, Range<usize>)> {
-        let norms = self.slots.iter().enumerate().filter(|(_, slot)| !slot.running_mean.is_empty());
-        norms
-            .flat_map(|(k, slot)| {
-                [
-                    (format!("{k}.running_mean"), slot.running_mean.clone()),
-                    (format!("{k}.running_var"), slot.running_variance.clone()),
-                ]
-            })
-            .collect()
+        let all = self.slots.iter().enumerate().flat_map(|(k, slot)| {
+            [
+                (format!("{k}.running_mean"), slot.running_mean.clone()),
+                (format!("{k}.running_var"), slot.running_variance.clone()),
+                (format!("{k}.edges"), slot.edges.clone()),
+            ]
+        });
+        all.filter(|(_, range)| !range.is_empty()).collect()
     }
 
-    /// W \[n_in, n_out\] of the dense layer at position `k`, or γ \[1, n\] of a norm; empty for other layers.
+    /// W \[n_in, n_out\] of the dense layer at position `k` (of heads \[members·n_in, n_out\]), or γ \[1, n\] of a norm;
+    /// all in one row for other layers.
     pub fn weights(&self, k: usize) -> MatrixRef<'_, T> {
         let slot = &self.slots[k];
-        let rows = if let Layer::Dense { .. } = self.layers[k] { slot.inputs } else { 1 };
+        let rows = match self.layers[k] {
+            Layer::Dense { .. } => slot.inputs / slot.members,
+            Layer::Heads { .. } => slot.inputs,
+            _ => 1,
+        };
         let cols = slot.first.len() / rows;
         MatrixRef::new(rows, cols, &self.parameters[slot.first.clone()]).expect("a segment's shape")
     }
@@ -312,4 +343,100 @@ impl<T: Scalar> Network<T> {
             running: cast(&self.running),
         }
     }
+}
+
+/// Where the numbers of a network of these layers stand: slots, layout, and how many others than parameters there are.
+fn lay_out(inputs: usize, layers: &[Layer]) -> Result<(Vec<Slot>, ParameterLayout, usize), Error> {
+    let refuse = |what, expected: &str, got: String| Err(Error::Value { what, expected: expected.into(), got });
+    if inputs == 0 {
+        return refuse("inputs", "at least one", "0".into());
+    }
+    if !layers.iter().any(|layer| matches!(layer, Layer::Dense { .. } | Layer::Heads { .. })) {
+        return refuse("layers", "at least one dense layer", "none".into());
+    }
+    let mut layout = ParameterLayout::default();
+    let (mut slots, mut running, mut width, mut members, mut total) = (Vec::new(), 0, inputs, 1, 0_usize);
+    for (k, layer) in layers.iter().enumerate() {
+        match layer {
+            Layer::Dense { outputs: 0 } | Layer::Heads { outputs: 0 } => {
+                return refuse("dense", "at least one neuron", "0".into());
+            }
+            Layer::Members { count: 0 } => return refuse("members", "at least one", "0".into()),
+            Layer::Members { .. } if members > 1 => return refuse("members", "one such layer", "two".into()),
+            Layer::BatchNorm { .. } | Layer::LayerNorm { .. } if members > 1 => {
+                return refuse("layers", "norms before the members", format!("{layer} after them"));
+            }
+            Layer::Piecewise { bins, width: each, columns } => {
+                if *bins == 0 || *each == 0 {
+                    return refuse("piecewise", "at least one bin and a width of 1", layer.to_string());
+                }
+                if columns.last().is_none_or(|&last| last >= width) || members > 1 {
+                    let expected = format!("columns below {width}, and to stand before the members");
+                    return refuse("piecewise", &expected, format!("{layer}"));
+                }
+            }
+            _ => {}
+        }
+        let product = |numbers: &[usize]| numbers.iter().try_fold(1_usize, |product, &n| product.checked_mul(n));
+        // The width after the layer, and its numbers.
+        let (outputs, numbers) = match layer {
+            Layer::Dense { outputs } => {
+                (product(&[members, *outputs]), (width / members).checked_add(1).and_then(|n| n.checked_mul(*outputs)))
+            }
+            Layer::Heads { outputs } => {
+                (product(&[members, *outputs]), width.checked_add(members).and_then(|n| n.checked_mul(*outputs)))
+            }
+            Layer::Members { count } => (product(&[width, *count]), product(&[2, width, *count])),
+            Layer::Piecewise { bins, width: each, columns } => {
+                let embedded = product(&[columns.len(), *each]);
+                let outputs = embedded.and_then(|embedded| embedded.checked_add(width - columns.len()));
+                (outputs, bins.checked_add(2).and_then(|n| product(&[n, columns.len(), *each])))
+            }
+            _ => (Some(width), width.checked_mul(2)),
+        };
+        let more = numbers.and_then(|numbers| total.checked_add(numbers));
+        let outputs = match (outputs, more) {
+            (Some(outputs), Some(more)) if more <= MOST_PARAMETERS && outputs <= MOST_PARAMETERS => {
+                total = more;
+                outputs
+            }
+            _ => return refuse("layers", "at most 2²⁸ parameters", format!("more, in layer {k} ({layer})")),
+        };
+        let mut slot = Slot { inputs: width, outputs, members, ..Slot::default() };
+        match layer {
+            Layer::Dense { outputs } => {
+                slot.first = layout.push("weight", k, Role::Weights, [width / members, *outputs]);
+                slot.second = layout.push("bias", k, Role::Biases, [1, *outputs]);
+            }
+            Layer::Heads { outputs } => {
+                slot.first = layout.push("weight", k, Role::Weights, [width, *outputs]);
+                slot.second = layout.push("bias", k, Role::Biases, [members, *outputs]);
+            }
+            Layer::BatchNorm { .. } | Layer::LayerNorm { .. } => {
+                slot.first = layout.push("weight", k, Role::Scale, [1, outputs]);
+                slot.second = layout.push("bias", k, Role::Shift, [1, outputs]);
+            }
+            Layer::Members { count } => {
+                members = *count;
+                slot.members = members;
+                slot.first = layout.push("weight", k, Role::Scale, [members, width]);
+                slot.second = layout.push("bias", k, Role::Shift, [members, width]);
+            }
+            Layer::Piecewise { bins, width, columns } => {
+                slot.first = layout.push("weight", k, Role::Weights, [columns.len() * (bins + 1), *width]);
+                slot.second = layout.push("bias", k, Role::Biases, [columns.len(), *width]);
+                slot.edges = running..running + columns.len() * (bins + 1);
+                running = slot.edges.end;
+            }
+            Layer::Activation(_) | Layer::Dropout { .. } => {}
+        }
+        if let Layer::BatchNorm { .. } = layer {
+            slot.running_mean = running..running + outputs;
+            slot.running_variance = running + outputs..running + 2 * outputs;
+            running += 2 * outputs;
+        }
+        width = outputs;
+        slots.push(slot);
+    }
+    Ok((slots, layout, running))
 }

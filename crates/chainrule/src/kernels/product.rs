@@ -14,14 +14,18 @@
 //! No choice of blocks changes a bit: an element is always the one chain of [`naive::product`].
 
 mod pack;
+mod strips;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod vector;
 
 pub use pack::Packed;
+pub(crate) use strips::strips;
 
 use self::pack::Buffer;
 use self::tile::{Origin, Tile, VECTORS, most_rows};
+use self::vector::{Outer, vector_product};
 use super::{InstructionSet, Kernel, Lanes, Set, naive};
 use crate::matrix::{MatrixMut, MatrixRef};
 use crate::scalar::Scalar;
@@ -195,8 +199,28 @@ pub fn product<'a, T: Scalar>(
     check_shapes(&start, a, (b.rows, b.cols), &c);
     if set.0 == Set::Naive || a.cols == 0 {
         naive::product(start, a, b, c);
-    } else if c.cols == 1 {
-        column(set, scratch, start, a, b, c);
+    } else if c.rows == 1 {
+        vector_product(set, &mut scratch.a, start, a, b, &mut c.data[..b.cols]);
+    } else if c.cols == 1 && c.row_stride == 1 {
+        // cᵀ ← start + bᵀAᵀ: C's rows become the lanes.
+        let out = &mut c.data[..a.rows];
+        let start = match start {
+            Start::Bias(bias) => {
+                out.fill(bias[0]);
+                Start::Stored
+            }
+            start => start,
+        };
+        vector_product(set, &mut scratch.a, start, b.transposed(), a.transposed(), out);
+    } else if a.cols == 1 {
+        let copy = scratch.a.room(b.cols);
+        let b = b.row(0).unwrap_or_else(|| {
+            for (j, to) in copy[..b.cols].iter_mut().enumerate() {
+                *to = b.get(0, j);
+            }
+            &copy[..b.cols]
+        });
+        T::dispatch(set, Outer { start, a, b, c });
     } else {
         general(set, scratch, start, a, b, c);
     }
@@ -218,8 +242,6 @@ pub fn product_packed<'a, T: Scalar>(
     let set = b.set();
     if set.0 == Set::Naive || a.cols == 0 {
         naive::product(start, a, Strided::new(b.panels(), b.rows(), b.cols(), 1, b.rows()), c);
-    } else if c.cols == 1 {
-        column(set, scratch, start, a, Strided::new(b.panels(), b.rows(), 1, b.width(), 1), c);
     } else {
         T::dispatch(set, Product { copy: &mut scratch.a, start, a, b: Panels::Packed(b), c });
     }
@@ -252,40 +274,28 @@ fn general<T: Scalar>(
     T::dispatch(set, Product { copy, start, a, b, c });
 }
 
-/// A product with one column (an output layer's), where C's rows become the lanes: cᵀ ← start + bᵀ·Aᵀ.
-fn column<T: Scalar>(
-    set: InstructionSet,
-    scratch: &mut Scratch<T>,
-    start: Start<'_, T>,
-    a: Strided<'_, T>,
-    b: Strided<'_, T>,
-    c: StridedMut<'_, T>,
-) {
-    // Aᵀ must be copied, in parts that the cache holds, unless A's columns stand without gaps.
-    let part = if a.row_stride == 1 { usize::MAX } else { 256 };
-    if c.row_stride != 1 || (a.row_stride != 1 && c.rows < 16) {
-        return general(set, scratch, start, a, b, c);
-    }
-    let c = &mut c.data[..c.rows];
-    let start = match start {
-        Start::Bias(bias) => {
-            c.fill(bias[0]);
-            Start::Stored
-        }
-        start => start,
-    };
-    for (ic, mc) in blocks(a.rows, part) {
-        let rows = Strided { data: &a.data[ic * a.row_stride..], rows: mc, ..a };
-        let c = StridedMut::new(&mut c[ic..ic + mc], 1, mc, mc);
-        general(set, scratch, start, b.transposed(), rows.transposed(), c);
-    }
-}
-
 /// B as the loops see it.
 enum Panels<'a, T> {
     Packed(&'a Packed<T>),
     /// A matrix whose rows have no gaps.
     InPlace(Strided<'a, T>),
+}
+
+impl<'a, T: Scalar> Panels<'a, T> {
+    /// The elements, and how far it is from one column to the next, where panels begin, and from one row to the next.
+    #[inline(always)]
+    fn strides<V: Lanes<Scalar = T>>(&self, _: V) -> (&'a [T], usize, usize) {
+        match *self {
+            Self::Packed(b) => {
+                assert_eq!(b.width(), VECTORS * V::LANES, "panels of another instruction set");
+                (b.panels(), b.rows(), b.width())
+            }
+            Self::InPlace(b) => {
+                assert_eq!(b.col_stride, 1, "a matrix that must be packed");
+                (b.data, 1, b.row_stride)
+            }
+        }
+    }
 }
 
 /// How many steps of the inner index a block takes: 14 rows of them, as `f32`, are half of a first-level cache.
@@ -310,17 +320,7 @@ impl<T: Scalar> Kernel<T> for Product<'_, '_, T> {
         let (m, k, n) = (a.rows, a.cols, c.cols);
         let c_data = c.data.as_mut_ptr();
         let width = VECTORS * V::LANES;
-        // From one column of B to the next, where panels begin, and from one row to the next.
-        let (b, b_col, b_row) = match b {
-            Panels::Packed(b) => {
-                assert_eq!(b.width(), width, "panels of another instruction set");
-                (b.panels(), k, width)
-            }
-            Panels::InPlace(b) => {
-                assert_eq!(b.col_stride, 1, "a matrix that must be packed");
-                (b.data, 1, b.row_stride)
-            }
-        };
+        let (b, b_col, b_row) = b.strides(v);
         for jc in (0..n).step_by(LONG / T::BYTES) {
             let end = n.min(jc + LONG / T::BYTES);
             for (pc, kc) in blocks(k, KC) {

@@ -179,6 +179,11 @@ macro_rules! vector {
                 unsafe { $store_first(to, n, self.0) }
             }
             #[inline(always)]
+            fn prefetch(self, at: *const $scalar) {
+                // SAFETY: a prefetch of any address is harmless.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+            }
+            #[inline(always)]
             unsafe fn transpose(self, from: *const $scalar, from_row: usize, to: *mut $scalar, to_row: usize) {
                 // SAFETY: as above, and the caller promises the squares.
                 unsafe { $transpose(from, from_row, to, to_row) }

@@ -6,7 +6,10 @@
 pub(crate) mod batch_norm;
 pub(crate) mod dense;
 pub(crate) mod dropout;
+pub(crate) mod heads;
 pub(crate) mod layer_norm;
+pub(crate) mod members;
+pub(crate) mod piecewise;
 
 use crate::activation::Activation;
 use crate::error::Error;
@@ -46,6 +49,32 @@ pub enum Layer {
         /// ε, added to the variance.
         epsilon: f64,
     },
+    /// (`piecewise:bins:width:column:column…`) Each of the columns, a number x, becomes `width` numbers, a straight line
+    /// and beside it a broken one: e = b + x·w₀ + Σₜ cₜ(x)·wₜ, cₜ the share of bin t that lies below x (0 or 1 but for the
+    /// bin where x stands). The embeddings come first, then the other columns as they are (Gorishniy et al. 2022, "On
+    /// embeddings for numerical features", in TabM's form: the broken line starts at 0). Bins have fixed edges, quantiles
+    /// of the training rows ([`Network::start_from`](crate::Network::start_from)); w \[columns·(bins + 1), width\].
+    Piecewise {
+        /// Bins of each column.
+        bins: usize,
+        /// Numbers that a column becomes.
+        width: usize,
+        /// The columns, from 0, increasing.
+        columns: Vec<usize>,
+    },
+    /// (`members:count`) From here on the network is `count` networks that share their weights: member m sees
+    /// γₘ∘x + βₘ. Activations then have rows × members rows, member innermost; each member has its own loss, and the
+    /// prediction is the mean of theirs (TabM-mini: Gorishniy et al. 2025). γ, β \[count, n\].
+    Members {
+        /// How many.
+        count: usize,
+    },
+    /// (`heads:outputs`) A dense layer whose weights are each member's own: Zₘ = XₘWₘ + 1bₘᵀ;
+    /// W \[members·n_in, outputs\], b \[members, outputs\].
+    Heads {
+        /// The number of neurons of each member.
+        outputs: usize,
+    },
 }
 
 impl Layer {
@@ -55,11 +84,14 @@ impl Layer {
     pub const LAYER_NORM: Self = Self::LayerNorm { epsilon: 1e-5 };
 }
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 18] = [
     "dense",
     "dropout",
     "batch_norm",
     "layer_norm",
+    "piecewise",
+    "members",
+    "heads",
     "identity",
     "relu",
     "leaky_relu",
@@ -79,10 +111,27 @@ impl FromStr for Layer {
     fn from_str(text: &str) -> Result<Self, Error> {
         let spelled = Spelled::parse("layer", text)?;
         let positive = |x: f64| x > 0.0;
+        let whole = |least: f64| move |x: f64| x >= least && x.trunc() == x && x <= f64::from(u32::MAX);
         let (layer, numbers) = match spelled.name {
             "dense" => {
-                let count = |x: f64| x >= 1.0 && x.trunc() == x && x <= f64::from(u32::MAX);
-                (Self::Dense { outputs: spelled.number(0, 0.0, "a number of neurons ≥ 1", count)? as usize }, 1)
+                (Self::Dense { outputs: spelled.number(0, 0.0, "a number of neurons ≥ 1", whole(1.0))? as usize }, 1)
+            }
+            "heads" => {
+                (Self::Heads { outputs: spelled.number(0, 0.0, "a number of neurons ≥ 1", whole(1.0))? as usize }, 1)
+            }
+            "members" => {
+                (Self::Members { count: spelled.number(0, 0.0, "a number of members ≥ 1", whole(1.0))? as usize }, 1)
+            }
+            "piecewise" => {
+                let count = |position| spelled.number(position, 0.0, "bins and a width ≥ 1, then columns", whole(1.0));
+                let (bins, width) = (count(0)? as usize, count(1)? as usize);
+                let column = |k| spelled.number(k, 0.0, "columns from 0", whole(0.0)).map(|column| column as usize);
+                let columns = (2..spelled.count()).map(column).collect::<Result<Vec<_>, _>>()?;
+                if columns.is_empty() || !columns.is_sorted_by(|a, b| a < b) {
+                    let expected = "piecewise with increasing columns after bins and width".into();
+                    return Err(Error::Value { what: "layer", expected, got: text.into() });
+                }
+                (Self::Piecewise { bins, width, columns }, spelled.count())
             }
             "dropout" => (
                 Self::Dropout {
@@ -111,6 +160,12 @@ impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dense { outputs } => write!(f, "dense:{outputs}"),
+            Self::Heads { outputs } => write!(f, "heads:{outputs}"),
+            Self::Members { count } => write!(f, "members:{count}"),
+            Self::Piecewise { bins, width, columns } => {
+                write!(f, "piecewise:{bins}:{width}")?;
+                columns.iter().try_for_each(|column| write!(f, ":{column}"))
+            }
             Self::Activation(activation) => activation.fmt(f),
             Self::Dropout { rate } => spell(f, "dropout", &[(*rate, f64::NAN)]),
             Self::BatchNorm { momentum, epsilon } => spell(f, "batch_norm", &[(*momentum, 0.1), (*epsilon, 1e-5)]),

@@ -11,6 +11,10 @@ pub(super) const fn most_rows<V: Lanes>() -> usize {
     if V::REGISTERS >= 32 { 14 } else { 6 }
 }
 
+/// How many steps of the inner index ahead B is asked for: it streams from the second level, whose latency the
+/// processor's own window does not cover (252 × 256 × 256 in `f32`: 86 % of the peak without, 90 % with).
+const AHEAD: usize = 8;
+
 /// What a tile's chains start from.
 #[derive(Clone, Copy)]
 pub(super) enum Origin<T> {
@@ -83,6 +87,9 @@ impl<T: Scalar> Tile<T> {
             // SAFETY: p < k, so column p of A and row p of B are valid.
             let (column, b) = unsafe {
                 let row = self.b.add(p * self.b_row);
+                for j in 0..N {
+                    v.prefetch(row.wrapping_add(AHEAD * self.b_row + j * V::LANES));
+                }
                 (self.a.add(p * self.a_col), self.load::<V, N, PARTIAL>(v, row))
             };
             for i in 0..ROWS {
