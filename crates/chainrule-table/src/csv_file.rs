@@ -28,7 +28,7 @@ const BLOCKS: [usize; 2] = [1 << 18, 1 << 20];
 pub struct Dialect {
     /// Between cells: comma, semicolon, tab or bar.
     pub separator: char,
-    /// In numbers: a point; a comma in files whose cells are separated by semicolons.
+    /// In numbers: a point; a comma where cells are separated by semicolons and the file's start has one between digits.
     pub decimal: char,
 }
 
@@ -145,7 +145,7 @@ impl<R: Read> Blocks<R> {
         blocks.separator = separator(&blocks.rest);
         let dialect = Dialect {
             separator: char::from(blocks.separator),
-            decimal: if blocks.separator == b';' { ',' } else { '.' },
+            decimal: if blocks.separator == b';' && has_decimal_comma(&blocks.rest) { ',' } else { '.' },
         };
         let Some(first) = blocks.next()? else { return Err(TableError::Empty { file: name.to_owned() }) };
         let line = first.line;
@@ -235,6 +235,11 @@ fn separator(bytes: &[u8]) -> u8 {
         }
     }
     SEPARATORS[(1..4).fold(0, |best, i| if counts[i] > counts[best] { i } else { best })]
+}
+
+/// Whether there is a comma between two digits.
+fn has_decimal_comma(bytes: &[u8]) -> bool {
+    bytes.windows(3).any(|three| matches!(three, [b'0'..=b'9', b',', b'0'..=b'9']))
 }
 
 /// How many lines end in the bytes. LF, CR LF and CR each end one.

@@ -7,7 +7,7 @@
 //! # Numbers
 //! A cell is a number if, without surrounding blanks, it is one to Rust's `f64` parser: `12`, `-0.5`, `.5`, `1e-3`, and
 //! `inf` or `1e999`, which are infinite and an error where the column is used. Thousands separators, units and hexadecimal
-//! digits make a text; so does a decimal comma, but in a file whose cells are separated by semicolons. A column is one of
+//! digits make a text; so does a decimal comma, but in a file whose cells are separated by semicolons (there a point does). A column is one of
 //! numbers if all its cells are numbers or missing, unless they are codes: digits of one width, some with a zero in front
 //! (`02134`, `10001`).
 //!
