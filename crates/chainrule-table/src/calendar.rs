@@ -143,7 +143,7 @@ fn calendar_day(text: &str, order: Order) -> Option<i64> {
         let same = |month: &&str| {
             part.len() >= 3 && month.starts_with(&part) && (part.len() == 3 || part.len() == month.len())
         };
-        MONTHS.iter().position(|month| same(&month)).map(|i| i as i64 + 1)
+        MONTHS.iter().position(same).map(|i| i as i64 + 1)
     };
     let year = |part: &str| match (part.len(), number(part)?) {
         (4, year) => Some(year),

@@ -81,7 +81,7 @@ mod tests {
         for threads in [0, 1, 2, 7] {
             let mut jobs = 0..100_u64;
             let mut seen = Vec::new();
-            let work = |job: u64| (0..(job * 7919) % 5000).fold(job, |x, i| x ^ (i & 1) * 2);
+            let work = |job: u64| (0..(job * 7919) % 5000).fold(job, |x, i| x ^ ((i & 1) * 2));
             let take = |result| {
                 seen.push(result);
                 Ok(())
