@@ -867,6 +867,20 @@ pub fn loss_and_gradient<T: Scalar>(
     processor: &Processor,
     gradient: &mut [T],
 ) -> f64 {
+    T::loss_and_gradient(network, loss, data, batch, mode, workspace, processor, gradient)
+}
+
+/// [`loss_and_gradient`], compiled in this crate.
+pub(crate) fn run_loss_and_gradient<T: Scalar>(
+    network: &Network<T>,
+    loss: &Loss,
+    data: &Data<'_, T>,
+    batch: Option<&[usize]>,
+    mode: Mode,
+    workspace: &mut Workspace<T>,
+    processor: &Processor,
+    gradient: &mut [T],
+) -> f64 {
     assert_eq!(gradient.len(), network.parameters().len(), "a gradient as long as the parameters");
     let _environment = FloatEnvironment::ieee();
     let value = loss_and_deltas(network, loss, data, batch, mode, workspace, processor, gradient, false);
@@ -964,6 +978,17 @@ fn weight<T: Scalar>(data: &Data<'_, T>, batch: Option<&[usize]>, i: usize) -> f
 /// # Panics
 /// If x has not the network's columns, or the batch is larger than the workspace.
 pub fn forward<T: Scalar>(
+    network: &Network<T>,
+    x: MatrixRef<'_, T>,
+    batch: Option<&[usize]>,
+    workspace: &mut Workspace<T>,
+    processor: &Processor,
+) {
+    T::forward(network, x, batch, workspace, processor);
+}
+
+/// [`forward`], compiled in this crate.
+pub(crate) fn run_forward<T: Scalar>(
     network: &Network<T>,
     x: MatrixRef<'_, T>,
     batch: Option<&[usize]>,
@@ -1075,6 +1100,20 @@ pub(crate) fn evaluate<T: Scalar>(
     sum / total
 }
 
+/// [`Network::forward`], compiled in this crate; x has the network's columns.
+pub(crate) fn outputs<T: Scalar>(network: &Network<T>, x: MatrixRef<'_, T>, processor: &Processor) -> Matrix<T> {
+    let mut outputs = Matrix::zeros(x.rows(), network.members() * network.outputs());
+    let mut workspace = Workspace::for_rows(network, x.rows(), processor);
+    workspace.lay_out_weights(network, processor, false);
+    for rows in workspace.pieces(x.rows()) {
+        forward_laid_out(network, x.rows_range(rows.clone()), None, &mut workspace, processor);
+        for (i, output) in rows.zip(workspace.output(network.layers().len())) {
+            outputs.row_mut(i).copy_from_slice(output);
+        }
+    }
+    outputs
+}
+
 impl<T: Scalar> Network<T> {
     /// The network's outputs for the rows of `x`: pre-activations for the loss, \[n, members·outputs\].
     ///
@@ -1086,16 +1125,7 @@ impl<T: Scalar> Network<T> {
         if x.cols() != self.inputs() {
             return Err(Error::Length { what: "input columns", expected: self.inputs(), got: x.cols() });
         }
-        let mut outputs = Matrix::zeros(x.rows(), self.members() * self.outputs());
-        let mut workspace = Workspace::for_rows(self, x.rows(), processor);
-        workspace.lay_out_weights(self, processor, false);
-        for rows in workspace.pieces(x.rows()) {
-            forward_laid_out(self, x.rows_range(rows.clone()), None, &mut workspace, processor);
-            for (i, output) in rows.zip(workspace.output(self.layers().len())) {
-                outputs.row_mut(i).copy_from_slice(output);
-            }
-        }
-        Ok(outputs)
+        Ok(T::outputs(self, x, processor))
     }
 
     /// Predictions ŷ for the rows of `x`, \[n, outputs\]: the outputs through the loss's [`Link`](crate::loss::Link), the
@@ -1117,6 +1147,6 @@ impl<T: Scalar> Network<T> {
     pub fn loss(&self, loss: &Loss, data: &Data<'_, T>, processor: &Processor) -> Result<f64, Error> {
         data.check(self, loss)?;
         let mut workspace = Workspace::for_rows(self, data.x.rows(), processor);
-        Ok(evaluate(self, loss, data, &mut workspace, processor))
+        Ok(T::evaluate(self, loss, data, &mut workspace, processor))
     }
 }

@@ -34,6 +34,7 @@
 
 pub mod activation;
 pub mod backprop;
+mod compiled;
 #[cfg(test)]
 mod dual;
 pub mod error;

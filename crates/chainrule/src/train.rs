@@ -204,6 +204,18 @@ pub fn train<T: Scalar>(
     processor: &Processor,
     watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) -> Result<Report, Error> {
+    T::train(network, data, validation, options, processor, watch)
+}
+
+/// [`train`], compiled in this crate.
+pub(crate) fn run<T: Scalar>(
+    network: &mut Network<T>,
+    data: &Data<'_, T>,
+    validation: Option<&Data<'_, T>>,
+    options: &Options,
+    processor: &Processor,
+    watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+) -> Result<Report, Error> {
     options.check(network, validation.is_some())?;
     data.check(network, &options.loss)?;
     if let Some(validation) = validation {
