@@ -37,6 +37,7 @@ pub mod backprop;
 #[cfg(test)]
 mod dual;
 pub mod error;
+pub mod explain;
 #[cfg(test)]
 mod gradient_tests;
 pub mod init;
