@@ -38,12 +38,13 @@ pub mod table;
 pub mod target;
 
 mod csv_file;
+mod ensemble;
 mod levels;
 
 pub use encoder::{EncodedColumn, Encoder};
 pub use error::{Place, TableError};
 pub use fingerprint::data_fingerprint;
-pub use model::{AnyNetwork, Model, Predictions};
+pub use model::{AnyNetwork, Model, Output, Predictions};
 pub use note::Note;
 pub use recipe::FitError;
 pub use scale::{Affine, Scale};

@@ -88,6 +88,20 @@ pub fn classification(
     Ok(ClassificationMetrics { accuracy: right / total, log_loss: loss / total, roc_auc })
 }
 
+/// How far stated chances are from what comes true: Σ over ten equal bins of the highest probability p of
+/// (rows in the bin / rows) · |mean p − share of rows whose most probable class is the true one| (Guo et al. 2017).
+pub fn expected_calibration_error(truth: &[u32], probabilities: MatrixRef<'_, f64>) -> f64 {
+    let mut bins = [(0.0, 0.0); 10];
+    for (i, &class) in truth.iter().enumerate() {
+        let p = probabilities.row(i);
+        let likeliest = (1..p.len()).fold(0, |best, k| if p[k] > p[best] { k } else { best });
+        let (chances, hits) = &mut bins[((p[likeliest] * 10.0) as usize).min(9)];
+        *chances += p[likeliest];
+        *hits += if likeliest == class as usize { 1.0 } else { 0.0 };
+    }
+    bins.iter().map(|(chances, hits)| f64::abs(chances - hits)).sum::<f64>() / truth.len().max(1) as f64
+}
+
 /// Σ over pairs of a row i of class 1 and a row j of class 0 of wᵢ wⱼ ([sᵢ > sⱼ] + ½ [sᵢ = sⱼ]), divided by Σ wᵢ wⱼ:
 /// one pass over the rows in the order of their scores s, one group of equal scores at a time.
 fn roc_auc(truth: &[u32], scores: &[f64], weight: impl Fn(usize) -> f64) -> Option<f64> {

@@ -7,10 +7,13 @@ use crate::note::Note;
 use crate::recipe::FitError;
 use crate::table::Table;
 use crate::target::Target;
+use chainrule::kernels::Lanes;
 use chainrule::loss::Link;
 use chainrule::model_file::{FileFault, Tensor};
+use chainrule::network::Role;
 use chainrule::{Layer, Loss, Matrix, ModelFile, Network, Processor, Scalar};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -55,6 +58,14 @@ impl AnyNetwork {
             Self::F64(network) => network.inputs(),
         }
     }
+
+    /// The number of outputs.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::F32(network) => network.outputs(),
+            Self::F64(network) => network.outputs(),
+        }
+    }
 }
 
 /// All that predicts from a raw table.
@@ -66,10 +77,76 @@ pub struct Model {
     pub target: Target,
     /// What was minimised; its link turns outputs into predictions.
     pub loss: Loss,
-    /// The network.
+    /// The network; of an ensemble, its first member.
     pub network: AnyNetwork,
+    /// The other members of an ensemble.
+    pub others: Vec<AnyNetwork>,
+    /// From the members' predictions to the ensemble's.
+    pub output: Output,
     /// What is told about the training: options, rows, scores, fingerprints.
     pub facts: Map<String, Value>,
+}
+
+/// From the members' predictions, each through the loss's link, to the ensemble's: their weighted mean, then the
+/// temperature. All of it was chosen on choosing rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Output {
+    /// Each member's share in the mean; they sum to 1.
+    pub shares: Vec<f64>,
+    /// Probabilities p become p^(1/temperature), brought back to sum 1.
+    pub temperature: f64,
+    /// Outputs of a regression are cut to this range (before the target's scale): no training row lay outside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<[f64; 2]>,
+}
+
+impl Output {
+    /// One network's own predictions.
+    pub fn single() -> Self {
+        Self { shares: vec![1.0], temperature: 1.0, range: None }
+    }
+
+    /// Whether this many members can be meant.
+    fn fits(&self, members: usize) -> bool {
+        self.shares.len() == members
+            && self.shares.iter().all(|share| share.is_finite() && *share >= 0.0)
+            && (1e-3..=1e3).contains(&self.temperature)
+            && self.range.is_none_or(|[low, high]| low <= high)
+    }
+
+    /// The weighted mean of the members' predictions.
+    pub(crate) fn mean(&self, members: &[Matrix<f64>]) -> Matrix<f64> {
+        let mut mean = Matrix::zeros(members[0].rows(), members[0].cols());
+        for (member, share) in members.iter().zip(&self.shares) {
+            mean.as_mut_slice().iter_mut().zip(member.as_slice()).for_each(|(sum, x)| *sum += share * x);
+        }
+        mean
+    }
+
+    /// Temperature or range on the mean.
+    pub(crate) fn adjust(&self, link: Link, mean: &mut Matrix<f64>) {
+        if let Some([low, high]) = self.range {
+            mean.as_mut_slice().iter_mut().for_each(|z| *z = z.clamp(low, high));
+        }
+        if self.temperature != 1.0 {
+            let power = |p: f64| Lanes::exp(Lanes::ln(p.max(1e-300)) / self.temperature);
+            for i in 0..mean.rows() {
+                let row = mean.row_mut(i);
+                match link {
+                    Link::Logistic => {
+                        let (no, yes) = (power(1.0 - row[0]), power(row[0]));
+                        row[0] = yes / (no + yes);
+                    }
+                    Link::Softmax => {
+                        row.iter_mut().for_each(|p| *p = power(*p));
+                        let sum: f64 = row.iter().sum();
+                        row.iter_mut().for_each(|p| *p /= sum);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
 }
 
 /// Predictions for the rows of a table.
@@ -97,22 +174,33 @@ impl Model {
         rows: Option<&[usize]>,
         processor: &Processor,
     ) -> Result<(Predictions, Vec<Note>), FitError> {
-        match &self.network {
-            AnyNetwork::F32(network) => self.predict_with(network, table, rows, processor),
-            AnyNetwork::F64(network) => self.predict_with(network, table, rows, processor),
+        let (mut single, mut double, mut all_notes) = (None, None, Vec::new());
+        let mut predictions = Vec::with_capacity(1 + self.others.len());
+        for network in self.networks() {
+            predictions.push(match network {
+                AnyNetwork::F32(network) => {
+                    let x = encoded_once(&mut single, &mut all_notes, || self.encoder.encode::<f32>(table, rows))?;
+                    network.predict(x.view(), &self.loss, processor)?.cast::<f64>()
+                }
+                AnyNetwork::F64(network) => {
+                    let x = encoded_once(&mut double, &mut all_notes, || self.encoder.encode::<f64>(table, rows))?;
+                    network.predict(x.view(), &self.loss, processor)?
+                }
+            });
         }
+        let mut mean = if self.others.is_empty() { predictions.remove(0) } else { self.output.mean(&predictions) };
+        self.output.adjust(self.loss.link(), &mut mean);
+        Ok((self.read(&mean), all_notes))
     }
 
-    fn predict_with<T: Scalar>(
-        &self,
-        network: &Network<T>,
-        table: &Table,
-        rows: Option<&[usize]>,
-        processor: &Processor,
-    ) -> Result<(Predictions, Vec<Note>), FitError> {
-        let (x, notes) = self.encoder.encode::<T>(table, rows)?;
-        let outputs = network.predict(x.view(), &self.loss, processor)?.cast::<f64>();
-        Ok((self.read(&outputs), notes))
+    /// All members.
+    pub fn networks(&self) -> impl Iterator<Item = &AnyNetwork> {
+        std::iter::once(&self.network).chain(&self.others)
+    }
+
+    /// The parameters of all members.
+    pub fn parameters(&self) -> usize {
+        self.networks().map(AnyNetwork::parameters).sum()
     }
 
     /// What outputs (through the loss's link) mean.
@@ -178,16 +266,27 @@ impl Model {
     /// # Errors
     /// If a number of it is not finite, which no model file holds.
     pub fn to_file(&self) -> Result<ModelFile, FitError> {
-        let tensors = match &self.network {
-            AnyNetwork::F32(network) => tensors(network)?,
-            AnyNetwork::F64(network) => tensors(network)?,
-        };
+        let mut tensors = BTreeMap::new();
         let mut metadata = self.facts.clone();
-        let layers: Vec<String> = self.network.layers().iter().map(Layer::to_string).collect();
-        metadata.insert(
-            "architecture".into(),
-            json!({"inputs": self.network.inputs(), "layers": layers, "precision": self.network.precision()}),
-        );
+        let mut architectures = Vec::new();
+        let single = self.others.is_empty();
+        for (m, network) in self.networks().enumerate() {
+            let prefix = if single { String::new() } else { format!("members.{m}.") };
+            match network {
+                AnyNetwork::F32(network) => add_tensors(&prefix, network, &mut tensors)?,
+                AnyNetwork::F64(network) => add_tensors(&prefix, network, &mut tensors)?,
+            }
+            let layers: Vec<String> = network.layers().iter().map(Layer::to_string).collect();
+            architectures.push(json!({"inputs": network.inputs(), "layers": layers, "precision": network.precision()}));
+        }
+        if single {
+            metadata.insert("architecture".into(), architectures.remove(0));
+        } else {
+            metadata.insert("members".into(), architectures.into());
+        }
+        if self.output != Output::single() {
+            metadata.insert("output".into(), serde_json::to_value(&self.output).expect("numbers"));
+        }
         metadata.insert("loss".into(), self.loss.to_string().into());
         metadata.insert("encoder".into(), serde_json::to_value(&self.encoder).expect("strings as keys"));
         metadata.insert("target".into(), serde_json::to_value(&self.target).expect("strings as keys"));
@@ -200,37 +299,40 @@ impl Model {
     /// If the file holds something else, or parts that do not fit together.
     pub fn from_file(file: &ModelFile) -> Result<Self, FitError> {
         let mut facts: Map<String, Value> = file.metadata.clone().into_iter().collect();
-        let architecture = facts.remove("architecture").unwrap_or_default();
-        let inputs = architecture["inputs"].as_u64().and_then(|n| usize::try_from(n).ok());
-        let layers: Option<Vec<Layer>> = architecture["layers"]
-            .as_array()
-            .and_then(|layers| layers.iter().map(|layer| layer.as_str().and_then(|text| text.parse().ok())).collect());
-        let (Some(inputs), Some(layers)) = (inputs, layers) else {
-            return Err(damaged("its architecture makes no sense"));
+        let mut networks = match facts.remove("members") {
+            None => vec![any_network("", &facts.remove("architecture").unwrap_or_default(), file)?],
+            Some(Value::Array(members)) if (1..=MOST_MEMBERS).contains(&members.len()) => {
+                let read = |(m, member): (usize, &Value)| any_network(&format!("members.{m}."), member, file);
+                members.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?
+            }
+            Some(_) => return Err(damaged("its members make no sense")),
         };
-        let network = match architecture["precision"].as_str() {
-            Some("f32") => AnyNetwork::F32(network(inputs, layers, file)?),
-            Some("f64") => AnyNetwork::F64(network(inputs, layers, file)?),
-            _ => return Err(damaged("its precision is none of f32 and f64")),
+        let output = match facts.contains_key("output") {
+            true => part(&mut facts, "output")?,
+            false => Output::single(),
         };
+        if !output.fits(networks.len()) {
+            return Err(damaged("its output and its members do not fit together"));
+        }
+        let network = networks.remove(0);
         let loss: Option<Loss> = facts.remove("loss").and_then(|loss| loss.as_str().and_then(|text| text.parse().ok()));
         let model = Self {
             encoder: part(&mut facts, "encoder")?,
             target: part(&mut facts, "target")?,
             loss: loss.ok_or_else(|| damaged("its loss makes no sense"))?,
             network,
+            others: networks,
+            output,
             facts,
         };
-        if model.encoder.width() != model.network.inputs() {
-            return Err(damaged("its encoder and its network do not fit together"));
-        }
-        let outputs = model.network.layers().iter().rev().find_map(|layer| match layer {
-            Layer::Dense { outputs } => Some(*outputs),
-            _ => None,
-        });
         let expected = outputs_for(&model.loss, model.target.labels().len());
-        if outputs != Some(expected) {
-            return Err(damaged("its target and its network do not fit together"));
+        for network in model.networks() {
+            if model.encoder.width() != network.inputs() {
+                return Err(damaged("its encoder and its network do not fit together"));
+            }
+            if network.outputs() != expected {
+                return Err(damaged("its target and its network do not fit together"));
+            }
         }
         Ok(model)
     }
@@ -254,23 +356,40 @@ fn part<P: DeserializeOwned>(facts: &mut Map<String, Value>, key: &'static str) 
     serde_json::from_value(value).map_err(|error| damaged(&format!("its {key} makes no sense ({error})")))
 }
 
+/// The matrix that is there already, or is made now.
+fn encoded_once<'a, T: Scalar>(
+    kept: &'a mut Option<Matrix<T>>,
+    notes: &mut Vec<Note>,
+    encode: impl FnOnce() -> Result<(Matrix<T>, Vec<Note>), TableError>,
+) -> Result<&'a Matrix<T>, FitError> {
+    if kept.is_none() {
+        let (x, more) = encode()?;
+        notes.extend(more.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
+        *kept = Some(x);
+    }
+    Ok(kept.as_ref().expect("made above"))
+}
+
 /// Weights are kept as PyTorch does, [n_out, n_in].
-fn tensors<T: Scalar>(network: &Network<T>) -> Result<BTreeMap<String, Tensor>, FitError> {
-    let mut tensors = BTreeMap::new();
+fn add_tensors<T: Scalar>(
+    prefix: &str,
+    network: &Network<T>,
+    tensors: &mut BTreeMap<String, Tensor>,
+) -> Result<(), FitError> {
     for segment in network.layout().segments() {
         let values = &network.parameters()[segment.range.clone()];
         let [rows, cols] = segment.shape;
-        let tensor = if segment.role == chainrule::network::Role::Weights {
-            Tensor::new(&[cols, rows], &transposed(values, rows, cols))?
-        } else {
-            Tensor::new(&[cols], values)?
+        let tensor = match segment.role {
+            Role::Weights => Tensor::new(&[cols, rows], &transposed(values, rows, cols))?,
+            _ if rows == 1 => Tensor::new(&[cols], values)?,
+            _ => Tensor::new(&[rows, cols], values)?,
         };
-        tensors.insert(segment.name.clone(), tensor);
+        tensors.insert(format!("{prefix}{}", segment.name), tensor);
     }
     for (name, range) in network.running_segments() {
-        tensors.insert(name, Tensor::new(&[range.len()], &network.running()[range.clone()])?);
+        tensors.insert(format!("{prefix}{name}"), Tensor::new(&[range.len()], &network.running()[range.clone()])?);
     }
-    Ok(tensors)
+    Ok(())
 }
 
 /// [rows, cols] as [cols, rows].
@@ -278,32 +397,48 @@ fn transposed<T: Scalar>(values: &[T], rows: usize, cols: usize) -> Vec<T> {
     (0..cols).flat_map(|j| (0..rows).map(move |i| values[i * cols + j])).collect()
 }
 
-fn network<T: Scalar>(inputs: usize, layers: Vec<Layer>, file: &ModelFile) -> Result<Network<T>, FitError> {
+/// No file has more members.
+const MOST_MEMBERS: usize = 1000;
+
+fn any_network(prefix: &str, architecture: &Value, file: &ModelFile) -> Result<AnyNetwork, FitError> {
+    let inputs = architecture["inputs"].as_u64().and_then(|n| usize::try_from(n).ok());
+    let layers: Option<Vec<Layer>> = architecture["layers"]
+        .as_array()
+        .and_then(|layers| layers.iter().map(|layer| layer.as_str().and_then(|text| text.parse().ok())).collect());
+    let (Some(inputs), Some(layers)) = (inputs, layers) else {
+        return Err(damaged("its architecture makes no sense"));
+    };
+    Ok(match architecture["precision"].as_str() {
+        Some("f32") => AnyNetwork::F32(network(prefix, inputs, layers, file)?),
+        Some("f64") => AnyNetwork::F64(network(prefix, inputs, layers, file)?),
+        _ => return Err(damaged("its precision is none of f32 and f64")),
+    })
+}
+
+fn network<T: Scalar>(
+    prefix: &str,
+    inputs: usize,
+    layers: Vec<Layer>,
+    file: &ModelFile,
+) -> Result<Network<T>, FitError> {
     // The file's tensors are as large as the bytes that came; a network that promises more is refused before it is made.
     let present: usize = file.tensors.values().map(Tensor::len).sum();
-    let mut width = inputs;
-    let mut wanted = 0_usize;
-    for layer in &layers {
-        if let Layer::Dense { outputs } = layer {
-            wanted = wanted.saturating_add(width.saturating_mul(*outputs));
-            width = *outputs;
-        }
-    }
-    if wanted > present || inputs > present || layers.len() > 10_000 {
+    if layers.len() > 10_000 || inputs > present || Network::<T>::size(inputs, &layers)? > present {
         return Err(damaged("its architecture does not fit its tensors"));
     }
     let mut network = Network::<T>::zeros(inputs, layers)?;
     let get = |name: &str, shape: &[usize]| {
-        let tensor = file.tensors.get(name).filter(|tensor| tensor.shape() == shape);
+        let name = format!("{prefix}{name}");
+        let tensor = file.tensors.get(&name).filter(|tensor| tensor.shape() == shape);
         let tensor = tensor.ok_or_else(|| damaged(&format!("its tensor {name} is missing or has another shape")))?;
         tensor.values::<T>().map_err(FitError::Engine)
     };
     for segment in network.layout().clone().segments() {
         let [rows, cols] = segment.shape;
-        let values = if segment.role == chainrule::network::Role::Weights {
-            transposed(&get(&segment.name, &[cols, rows])?, cols, rows)
-        } else {
-            get(&segment.name, &[cols])?
+        let values = match segment.role {
+            Role::Weights => transposed(&get(&segment.name, &[cols, rows])?, cols, rows),
+            _ if rows == 1 => get(&segment.name, &[cols])?,
+            _ => get(&segment.name, &[rows, cols])?,
         };
         network.parameters_mut()[segment.range.clone()].copy_from_slice(&values);
     }

@@ -4,11 +4,12 @@
 //! rows are learnt from (encoder and target scale are fitted on them alone). Scoring rows are drawn by
 //! `default_rng([seed, 2, 0]).permutation(n)`, choosing rows of the rest by `default_rng([seed, 2, 1])`.
 
-use crate::encoder::Encoder;
+use crate::encoder::{EncodedColumn, Encoder};
+use crate::ensemble::{self, Held, Job, Rows, deal};
 use crate::error::TableError;
 use crate::fingerprint::data_fingerprint;
 use crate::metrics::{self, Metrics};
-use crate::model::{AnyNetwork, Model, Predictions, outputs_for};
+use crate::model::{AnyNetwork, Model, Output, Predictions, outputs_for};
 use crate::note::Note;
 use crate::scale::Scale;
 use crate::schema::{Schema, SchemaOptions, Task, sample_weights};
@@ -16,11 +17,10 @@ use crate::split::hold_back;
 use crate::table::Table;
 use crate::target::Target;
 use chainrule::loss::Link;
+use chainrule::optimizer::Moments;
 use chainrule::random::default_rng;
 use chainrule::train::{self, Ended, Event, Report};
-use chainrule::{
-    Activation, Data, Error, Initialiser, Layer, Loss, Matrix, Network, Optimizer, Processor, Scalar, Schedule,
-};
+use chainrule::{Activation, Error, Initialiser, Layer, Loss, Matrix, Network, Optimizer, Processor, Scalar, Schedule};
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::ops::ControlFlow;
@@ -75,7 +75,7 @@ pub struct Options {
 }
 
 /// Every option: name, and what it takes.
-pub const OPTIONS: [(&str, &str); 28] = [
+pub const OPTIONS: [(&str, &str); 31] = [
     ("target", "the column to predict"),
     ("preset", "default, or plain: the tutorial's method to the letter"),
     ("task", "regression or classification [inferred]"),
@@ -83,17 +83,20 @@ pub const OPTIONS: [(&str, &str); 28] = [
     ("categorical", "columns that are categories even if they look like numbers"),
     ("sample-weight", "the column of row weights"),
     ("test-fraction", "share of the rows held back for the score [0.1]"),
-    ("validation-fraction", "share of the rest that decides when to stop [0.15]"),
+    ("folds", "ensemble: each fold of the rest decides when one member's training stops [by the number of rows]"),
+    ("validation-fraction", "with one fold: share of the rest that decides when to stop [0.15]"),
     ("scale", "standard or none: what is done with columns of numbers [standard]"),
     ("target-scale", "standard or none: what is done with a numeric target [standard]"),
     ("hidden", "widths of the hidden layers: 64,64, or none for a linear model [128,64]"),
+    ("embedding", "of columns of numbers: piecewise:BINS:WIDTH, or none [piecewise:48:16]"),
+    ("members", "networks that share the weights of each fold's [8]"),
     ("activation", "one for all hidden layers, or one each: relu,tanh [relu]"),
     ("init", "he, glorot, lecun, normal:0.001, uniform:0.1, zeros, … [by activation]"),
-    ("dropout", "share of hidden neurons dropped in training, 0 to below 1 [0.1]"),
+    ("dropout", "share of hidden neurons dropped in training, 0 to below 1 [0]"),
     ("norm", "none, batch or layer [none]"),
     ("loss", "squared_error, absolute_error, huber, quantile:0.1:0.9, poisson, … [by task]"),
-    ("optimizer", "gradient_descent, momentum, nesterov, rmsprop, adam, adamw, lbfgs [adamw]"),
-    ("learning-rate", "base learning rate [0.001 for adamw]"),
+    ("optimizer", "gradient_descent, momentum, nesterov, rmsprop, adam, adamw, lbfgs [adamw:0.9:0.95]"),
+    ("learning-rate", "base learning rate [0.004 for the default optimizer]"),
     ("schedule", "constant, step, exponential, cosine, one_cycle, cos_log, plateau, … [cosine:0.05]"),
     ("epochs", "passes over the training rows, at most [by the number of rows]"),
     ("batch-size", "rows of a mini-batch, or all [by the number of rows]"),
@@ -101,7 +104,7 @@ pub const OPTIONS: [(&str, &str); 28] = [
     ("l1", "penalty on the sum of absolute weights [0]"),
     ("l2", "penalty on half the sum of squared weights [0]"),
     ("clip-norm", "largest norm of the gradient [none]"),
-    ("patience", "epochs without improvement before stopping [40]"),
+    ("patience", "epochs without improvement before stopping [20]"),
     ("seed", "seed of weights, row order, dropout and splits [0]"),
     ("precision", "f32 or f64 [f32]"),
 ];
@@ -160,6 +163,9 @@ pub struct Plan {
     validation_fraction: f64,
     scale: Scale,
     target_scale: Option<Scale>,
+    folds: Option<usize>,
+    embedding: Option<(usize, usize)>,
+    members: usize,
     hidden: Vec<usize>,
     activations: Vec<Activation>,
     init: Option<Initialiser>,
@@ -182,6 +188,8 @@ pub struct Plan {
 }
 
 const PLENTY: usize = 100_000_000;
+/// Above so many rows a network needs no linear model beside it.
+const LINEAR_ROWS: usize = 20_000;
 
 impl Plan {
     /// Fills in what the preset says.
@@ -234,7 +242,7 @@ impl Plan {
         };
         let optimizer = options.name("optimizer")?.unwrap_or(match plain {
             true => Optimizer::GradientDescent,
-            false => Optimizer::AdamW(Default::default()),
+            false => Optimizer::AdamW(Moments { beta2: 0.95, ..Moments::default() }),
         });
         let lbfgs = matches!(optimizer, Optimizer::Lbfgs { .. });
         let batch_size = match options.get("batch-size") {
@@ -250,7 +258,34 @@ impl Plan {
             Some(other) => return Err(Error::unknown_name("precision", other, &["f32", "f64"])),
         };
         let init = options.name("init")?;
+        let simple = plain || lbfgs || hidden.is_empty();
+        if hidden.is_empty() && options.get("members").is_some_and(|members| members.trim() != "1") {
+            let expected = "1 with --hidden none: a linear model has nothing to share".into();
+            let got = options.get("members").unwrap_or_default().into();
+            return Err(Error::Value { what: "members", expected, got });
+        }
+        let embedding = match options.get("embedding") {
+            None if simple => None,
+            None => Some((48, 16)),
+            Some("none") => None,
+            Some(text) => match format!("{text}:0").parse() {
+                Ok(Layer::Piecewise { bins, width, columns }) if columns.len() == 1 => Some((bins, width)),
+                _ => {
+                    let expected = "piecewise:BINS:WIDTH, as piecewise:48:16, or none".into();
+                    return Err(Error::Value { what: "embedding", expected, got: text.into() });
+                }
+            },
+        };
         Ok(Self {
+            folds: options.parse("folds", "a whole number from 1 to 100", |x: &usize| (1..=100).contains(x))?,
+            embedding,
+            members: match options
+                .parse("members", "a whole number from 1 to 1000", |x: &usize| (1..=1000).contains(x))?
+            {
+                None if simple || norm != Norm::None => 1,
+                None => 8,
+                Some(members) => members,
+            },
             preset,
             schema: SchemaOptions {
                 target: options.get("target").unwrap_or_default().into(),
@@ -263,13 +298,14 @@ impl Plan {
             validation_fraction: share("validation-fraction", if plain { 0.0 } else { 0.15 })?,
             scale: options.name("scale")?.unwrap_or(if plain { Scale::None } else { Scale::Standard }),
             target_scale: options.name("target-scale")?.or(plain.then_some(Scale::None)),
-            dropout: share("dropout", if plain || lbfgs || hidden.is_empty() { 0.0 } else { 0.1 })?,
+            dropout: share("dropout", 0.0)?,
             hidden,
             activations,
             init: init.or(plain.then_some(Initialiser::Normal(0.001))),
             norm,
             loss: options.name("loss")?,
-            learning_rate: positive("learning-rate")?,
+            learning_rate: positive("learning-rate")?
+                .or((!plain && options.get("optimizer").is_none()).then_some(0.004)),
             schedule: options.name("schedule")?.unwrap_or(match plain || lbfgs {
                 true => Schedule::Constant,
                 false => Schedule::Cosine { warmup: 0.05 },
@@ -310,10 +346,22 @@ impl Plan {
         Err(Error::Value { what: "loss", expected: expected.into(), got: loss.to_string() })
     }
 
-    fn layers(&self, outputs: usize) -> Vec<Layer> {
+    fn layers(&self, outputs: usize, encoder: &Encoder) -> Vec<Layer> {
         let mut layers = Vec::new();
-        for (&width, activation) in self.hidden.iter().zip(&self.activations) {
+        if let Some((bins, width)) = self.embedding {
+            let is_number = |(_, column): &(usize, EncodedColumn)| column.name == column.source;
+            let columns: Vec<usize> =
+                encoder.columns().into_iter().enumerate().filter(is_number).map(|(at, _)| at).collect();
+            if !columns.is_empty() {
+                layers.push(Layer::Piecewise { bins, width, columns });
+            }
+        }
+        for (k, (&width, activation)) in self.hidden.iter().zip(&self.activations).enumerate() {
             layers.push(Layer::Dense { outputs: width });
+            // After the first layer, which all members share: it is by far the widest.
+            if k == 0 && self.members > 1 {
+                layers.push(Layer::Members { count: self.members });
+            }
             match self.norm {
                 Norm::None => {}
                 Norm::Batch => layers.push(Layer::BATCH_NORM),
@@ -324,8 +372,17 @@ impl Plan {
                 layers.push(Layer::Dropout { rate: self.dropout });
             }
         }
-        layers.push(Layer::Dense { outputs });
+        layers.push(if self.members > 1 { Layer::Heads { outputs } } else { Layer::Dense { outputs } });
         layers
+    }
+
+    /// Members over folds for so many rows.
+    fn folds(&self, rows: usize, tables: &Tables<'_>) -> usize {
+        let one = self.preset == Preset::Plain || tables.validation.is_some() || tables.start.is_some();
+        if one {
+            return 1;
+        }
+        self.folds.unwrap_or(4).min(rows / 2).max(1)
     }
 
     /// Rows of a mini-batch for so many training rows; `None`: all.
@@ -338,12 +395,12 @@ impl Plan {
         }))
     }
 
-    /// Passes over the data: about 12,000 steps, but 15 passes at least and 300 at most.
+    /// Passes over the data: about 2,400 steps, but 20 passes at least and 60 at most.
     fn passes(&self, rows: usize) -> usize {
         let plain = if self.preset == Preset::Plain { 1000 } else { 300 };
         self.epochs.unwrap_or_else(|| match self.batch(rows) {
             None => plain,
-            Some(batch) => (12_000 * batch / rows.max(1)).clamp(15, 300),
+            Some(batch) => (2_400 * batch / rows.max(1)).clamp(20, 60),
         })
     }
 
@@ -360,7 +417,7 @@ impl Plan {
             l2: self.l2,
             clip_norm: self.clip_norm,
             clip_value: None,
-            patience: if choosing { Some(self.patience.unwrap_or(40)) } else { self.patience },
+            patience: if choosing { Some(self.patience.unwrap_or(20)) } else { self.patience },
             seed: self.seed,
         }
     }
@@ -384,10 +441,12 @@ pub struct Tables<'a> {
 pub struct Roles {
     /// Learnt from.
     pub training: usize,
-    /// Deciding when to stop.
+    /// Deciding when to stop: in several folds the training rows, each for the member that has not learnt from it.
     pub choosing: usize,
     /// Scored.
     pub scoring: usize,
+    /// Folds, one member each; 1 where choosing rows are held back.
+    pub folds: usize,
 }
 
 /// What a run came to.
@@ -451,41 +510,28 @@ pub fn fit(
     }
 }
 
-/// Inputs, targets and weights of some rows.
-struct Encoded<T> {
-    x: Matrix<T>,
-    y: Matrix<T>,
-    weights: Option<Vec<T>>,
-}
-
-impl<T: Scalar> Encoded<T> {
-    fn new(
-        encoder: &Encoder,
-        target: &Target,
-        loss: &Loss,
-        table: &Table,
-        rows: &[usize],
-        weights: Option<&[f64]>,
-    ) -> Result<(Self, Vec<Note>), FitError> {
-        let (x, notes) = encoder.encode::<T>(table, Some(rows))?;
-        let y = match target {
-            Target::Regression(number) => number.encode::<T>(table, rows)?,
-            Target::Classification(classes) => {
-                let classes = classes.classes(table, rows)?.into_iter().map(|class| T::from_f64(f64::from(class)));
-                Matrix::from_vec(rows.len(), 1, classes.collect())?
-            }
-        };
-        if *loss == Loss::Poisson && y.as_slice().iter().any(|y| *y < T::ZERO) {
-            let expected = "a target of counts, 0 or more, for poisson".into();
-            return Err(Error::Value { what: "target", expected, got: "a negative number".into() }.into());
+/// The encoded rows of a table.
+fn encoded<T: Scalar>(
+    encoder: &Encoder,
+    target: &Target,
+    loss: &Loss,
+    part: &Part<'_>,
+) -> Result<(Rows<T>, Vec<Note>), FitError> {
+    let Part { table, rows, weights } = part;
+    let (x, notes) = encoder.encode::<T>(table, Some(rows))?;
+    let y = match target {
+        Target::Regression(number) => number.encode::<T>(table, rows)?,
+        Target::Classification(classes) => {
+            let classes = classes.classes(table, rows)?.into_iter().map(|class| T::from_f64(f64::from(class)));
+            Matrix::from_vec(rows.len(), 1, classes.collect())?
         }
-        let weights = weights.map(|weights| weights.iter().map(|&w| T::from_f64(w)).collect());
-        Ok((Self { x, y, weights }, notes))
+    };
+    if *loss == Loss::Poisson && y.as_slice().iter().any(|y| *y < T::ZERO) {
+        let expected = "a target of counts, 0 or more, for poisson".into();
+        return Err(Error::Value { what: "target", expected, got: "a negative number".into() }.into());
     }
-
-    fn data(&self) -> Data<'_, T> {
-        Data { x: self.x.view(), y: self.y.view(), weights: self.weights.as_deref() }
-    }
+    let weights = weights.as_ref().map(|weights| weights.iter().map(|&w| T::from_f64(w)).collect());
+    Ok((Rows { x, y, weights }, notes))
 }
 
 /// A table's rows with a role, and their weights.
@@ -524,7 +570,7 @@ fn fit_in<T: Scalar>(
     processor: &Processor,
     started: &mut dyn FnMut(&Start),
     watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
-    wrap: impl FnOnce(Network<T>) -> AnyNetwork,
+    wrap: impl Fn(Network<T>) -> AnyNetwork,
     unwrap: impl FnOnce(&AnyNetwork) -> Option<Network<T>>,
 ) -> Result<Fitted, FitError> {
     let table = tables.table;
@@ -547,8 +593,10 @@ fn fit_in<T: Scalar>(
         Some(_) => (schema.rows.clone(), Vec::new()),
         None => split(&schema.rows, plan.test_fraction, 0)?,
     };
+    let folds = plan.folds(rest.len(), tables);
     let (training, choosing) = match tables.validation {
         Some(_) => (rest, Vec::new()),
+        None if folds > 1 => (rest, Vec::new()),
         None => split(&rest, plan.validation_fraction, 1)?,
     };
     let part = |rows: Vec<usize>| {
@@ -590,13 +638,12 @@ fn fit_in<T: Scalar>(
             (encoder, Target::fit(table, &schema, &training.rows, target_scale)?)
         }
     };
-    let encode =
-        |part: &Part<'_>| Encoded::<T>::new(&encoder, &target, &loss, part.table, &part.rows, part.weights.as_deref());
+    let encode = |part: &Part<'_>| encoded::<T>(&encoder, &target, &loss, part);
     let (train_data, more) = encode(&training)?;
     notes.extend(more);
     let choose_data = if choosing.rows.is_empty() { None } else { Some(encode(&choosing)?.0) };
     let outputs = outputs_for(&loss, schema.labels.len());
-    let layers = plan.layers(outputs);
+    let layers = plan.layers(outputs, &encoder);
     let mut network = match tables.start {
         None => Network::<T>::new(encoder.width(), layers, plan.init, plan.seed)?,
         Some(start) => {
@@ -616,30 +663,103 @@ fn fit_in<T: Scalar>(
             })?
         }
     };
-    let run = plan.training(&loss, training.rows.len(), choose_data.is_some());
+    let learning = training.rows.len() - training.rows.len() / folds * usize::from(folds > 1);
+    let run = plan.training(&loss, learning, choose_data.is_some() || folds > 1);
     let mut notes: Vec<String> = notes.iter().map(Note::to_string).collect();
     if let Some(Some(batch)) = plan.batch_size
-        && batch > training.rows.len()
+        && batch > learning
     {
         notes.push(format!(
             "the batch size {batch} is more than the {} training rows: all rows are one batch",
-            training.rows.len()
+            learning
         ));
     }
-    let rows = Roles { training: training.rows.len(), choosing: choosing.rows.len(), scoring: scoring.rows.len() };
+    let rows = Roles {
+        training: training.rows.len(),
+        choosing: if folds > 1 { training.rows.len() } else { choosing.rows.len() },
+        scoring: scoring.rows.len(),
+        folds,
+    };
     started(&Start {
         rows,
         inputs: encoder.width(),
         layers: network.layers().to_vec(),
-        parameters: network.parameters().len(),
-        epochs: run.epochs,
+        parameters: network.parameters().len() * folds,
+        epochs: run.epochs * folds,
         task: schema.task,
         notes: notes.clone(),
     });
 
     // Training.
-    let validation = choose_data.as_ref().map(Encoded::data);
-    let report = train::train(&mut network, &train_data.data(), validation.as_ref(), &run, processor, watch)?;
+    let linear_loss = match schema.task {
+        Task::Regression => Loss::SquaredError,
+        Task::Classification if schema.labels.len() == 2 => Loss::BinaryCrossEntropy,
+        Task::Classification => Loss::CrossEntropy { smoothing: 0.0 },
+    };
+    let linear_data = || encoded::<f64>(&encoder, &target, &linear_loss, &training).map(|(rows, _)| rows);
+    let mut linear = None;
+    let (mut others, mut output) = (Vec::new(), Output::single());
+    let report = if folds > 1 {
+        let classes: Option<Vec<u32>> = (schema.task == Task::Classification)
+            .then(|| train_data.y.as_slice().iter().map(|class| class.to_f64() as u32).collect());
+        let dealt = deal(folds, classes.as_deref(), &permuted(1, training.rows.len()));
+        let jobs = (0..folds).map(|m| {
+            let rest = |f: usize| if f == m { &[][..] } else { &dealt[f] };
+            let mut rows: Vec<usize> = (0..folds).flat_map(rest).copied().collect();
+            rows.sort_unstable();
+            let seed = plan.seed.wrapping_add((m as u64) << 32);
+            let network = Network::<T>::new(encoder.width(), network.layers().to_vec(), plan.init, seed)?;
+            let options = train::Options { seed, ..run.clone() };
+            Ok(Job { network, training: rows, choosing: dealt[m].clone(), options })
+        });
+        let jobs = jobs.collect::<Result<Vec<_>, Error>>()?;
+        let learnt: Vec<Vec<usize>> = jobs.iter().map(|job| job.training.clone()).collect();
+        let members = ensemble::train_all(jobs, &train_data, processor, watch)?;
+        let pairs: Vec<_> = members.iter().map(|member| (&member.chosen_on[..], &member.predictions)).collect();
+        let held = Held::new(&train_data, &pairs);
+        let mut mean = held.predictions.clone();
+        output.shares = vec![1.0 / folds as f64; folds];
+        if loss == linear_loss && training.rows.len() <= LINEAR_ROWS {
+            let rows = linear_data()?;
+            let mut data = Vec::new();
+            for (member, learnt) in members.iter().zip(&learnt) {
+                let network = ensemble::linear(&rows.at(learnt), &linear_loss, outputs, processor)?;
+                let x = rows.at(&member.chosen_on).x;
+                data.extend_from_slice(network.predict(x.view(), &linear_loss, processor)?.as_slice());
+            }
+            let predictions = Matrix::from_vec(mean.rows(), mean.cols(), data)?;
+            let share = held.share_of(loss.link(), &predictions);
+            if share > 0.0 {
+                mean = Output { shares: vec![1.0 - share, share], ..Output::single() }.mean(&[mean, predictions]);
+                output.shares.iter_mut().for_each(|of| *of *= 1.0 - share);
+                output.shares.push(share);
+            }
+            linear = Some(ensemble::linear(&rows, &linear_loss, outputs, processor)?);
+        }
+        if matches!(loss.link(), Link::Softmax | Link::Logistic) {
+            output.temperature = held.temperature(loss.link(), &mean);
+        }
+        if loss == Loss::SquaredError {
+            let y = train_data.y.as_slice().iter().map(|y| y.to_f64());
+            output.range = Some([y.clone().fold(f64::INFINITY, f64::min), y.fold(f64::NEG_INFINITY, f64::max)]);
+        }
+        output.adjust(loss.link(), &mut mean);
+        let reports: Vec<Report> = members.iter().map(|member| member.report).collect();
+        let report = ensemble::joint_report(&reports, held.loss(loss.link(), &mean), processor);
+        let mut networks = members.into_iter().map(|member| member.network);
+        network = networks.next().expect("at least two folds");
+        others = networks.map(&wrap).collect();
+        if output.shares.len() > folds {
+            others.extend(linear.clone().map(AnyNetwork::F64));
+        }
+        report
+    } else {
+        if tables.start.is_none() {
+            network.start_from(train_data.x.view())?;
+        }
+        let validation = choose_data.as_ref().map(Rows::data);
+        train::train(&mut network, &train_data.data(), validation.as_ref(), &run, processor, watch)?
+    };
     if report.ended == Ended::Stopped {
         notes.push("stopped early on request; the best parameters so far are kept".into());
     }
@@ -663,8 +783,11 @@ fn fit_in<T: Scalar>(
     );
     facts.insert("data_fingerprint".into(), data_fingerprint(table).into());
     facts.insert("sample_weight".into(), weight_name.into());
-    facts.insert("rows".into(), json!({"training": rows.training, "choosing": rows.choosing, "scoring": rows.scoring}));
-    let mut model = Model { encoder, target, loss, network: wrap(network), facts };
+    facts.insert(
+        "rows".into(),
+        json!({"training": rows.training, "choosing": rows.choosing, "scoring": rows.scoring, "folds": folds}),
+    );
+    let mut model = Model { encoder, target, loss, network: wrap(network), others, output, facts };
 
     // Scores.
     let (mut score, mut baseline) = (None, None);
@@ -672,7 +795,14 @@ fn fit_in<T: Scalar>(
         let (metrics, _, more) =
             model.evaluate(scoring.table, Some(&scoring.rows), scoring.weights.as_deref(), processor)?;
         notes.extend(more.iter().map(Note::to_string).filter(|note| !notes.contains(note)).collect::<Vec<_>>());
-        let linear = linear_baseline(&model, &training, &scoring, processor)?;
+        let linear = match linear {
+            Some(linear) => linear,
+            None => {
+                let rows = encoded::<f64>(&model.encoder, &model.target, &linear_loss, &training)?.0;
+                ensemble::linear(&rows, &linear_loss, outputs_for(&linear_loss, schema.labels.len()), processor)?
+            }
+        };
+        let linear = linear_baseline(&model, linear, linear_loss, &scoring, processor)?;
         let constant = constant_baseline(&model, &training, &scoring)?;
         model.facts.insert("score".into(), serde_json::to_value(&metrics).expect("numbers"));
         model.facts.insert("baseline".into(), serde_json::to_value(&linear).expect("numbers"));
@@ -682,38 +812,21 @@ fn fit_in<T: Scalar>(
     Ok(Fitted { model, report, rows, score, baseline, notes })
 }
 
-/// The score of a linear model with a little L2 (λ = 1/n), fitted on the same training rows to the minimum.
+/// The score of a linear model that was fitted on the same training rows.
 fn linear_baseline(
     model: &Model,
-    training: &Part<'_>,
+    network: Network<f64>,
+    loss: Loss,
     scoring: &Part<'_>,
     processor: &Processor,
 ) -> Result<Metrics, FitError> {
-    let loss = match &model.target {
-        Target::Regression(_) => Loss::SquaredError,
-        Target::Classification(classes) if classes.labels().len() == 2 => Loss::BinaryCrossEntropy,
-        Target::Classification(_) => Loss::CrossEntropy { smoothing: 0.0 },
-    };
-    let encode = |part: &Part<'_>| {
-        Encoded::<f64>::new(&model.encoder, &model.target, &loss, part.table, &part.rows, part.weights.as_deref())
-    };
-    let (data, _) = encode(training)?;
-    let outputs = outputs_for(&loss, model.target.labels().len());
-    let mut network = Network::<f64>::zeros(model.encoder.width(), vec![Layer::Dense { outputs }])?;
-    let options = train::Options {
-        loss: loss.clone(),
-        optimizer: Optimizer::Lbfgs { memory: 10.0 },
-        epochs: 100,
-        batch_size: None,
-        l2: 1.0 / training.rows.len() as f64,
-        ..train::Options::default()
-    };
-    train::train(&mut network, &data.data(), None, &options, processor, &mut |_| ControlFlow::Continue(()))?;
     let linear = Model {
         encoder: model.encoder.clone(),
         target: model.target.clone(),
         loss,
         network: AnyNetwork::F64(network),
+        others: Vec::new(),
+        output: Output::single(),
         facts: Map::new(),
     };
     Ok(linear.evaluate(scoring.table, Some(&scoring.rows), scoring.weights.as_deref(), processor)?.0)

@@ -183,7 +183,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let told = !options.quiet;
     let plain_lines = plan.preset == recipe::Preset::Plain && talk;
     let mut progress = (told && !plain_lines).then(Progress::new);
-    let (mut epochs, mut lines) = (0, String::new());
+    let mut epochs = 0;
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    let mut done = 0;
     let mut tell_start = |start: &Start| {
         epochs = start.epochs;
         if told {
@@ -204,9 +206,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
                 }
             }
             Event::Epoch(epoch) => {
+                done += 1;
                 if let Some(progress) = &mut progress {
                     progress.show(progress::Epoch {
-                        done: epoch.epoch,
+                        done,
                         of: of.get(),
                         training_loss: epoch.loss,
                         validation_loss: epoch.validation_loss,
@@ -218,7 +221,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
                         "validation_loss": epoch.validation_loss, "best": epoch.best,
                         "learning_rate": epoch.learning_rate, "gradient_norms": epoch.gradient_norms, "dead": epoch.dead,
                     });
-                    let _ = writeln!(lines, "{line}");
+                    lines.push((epoch.epoch, format!("{line}\n")));
                 }
             }
         }
@@ -230,7 +233,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let fingerprint = chainrule::ModelFile::read_bytes(&bytes)?.metadata["fingerprint"].clone();
     let path = output.write(|out| out.write_all(&bytes).map_err(Failure::Write))?;
     if let Some(log) = log {
-        log.write(|out| out.write_all(lines.as_bytes()).map_err(Failure::Write))?;
+        // Members that train side by side end their epochs in any order.
+        lines.sort_by_key(|(epoch, _)| *epoch);
+        let text: String = lines.into_iter().map(|(_, line)| line).collect();
+        log.write(|out| out.write_all(text.as_bytes()).map_err(Failure::Write))?;
     }
     let seconds = started.elapsed().as_secs_f64();
     let name = path.as_deref().map_or("-".into(), |path| path.display().to_string());
@@ -278,17 +284,20 @@ fn start_text(data: &Path, table: &chainrule_table::Table, start: &Start) -> Str
         text += &format!("note      {note}\n");
     }
     let layers: Vec<String> = start.layers.iter().map(ToString::to_string).collect();
-    text += &format!("network   {} ({} parameters)\n", layers.join(", "), start.parameters);
+    let times = if start.rows.folds > 1 { format!("{} × ", start.rows.folds) } else { String::new() };
+    text += &format!("network   {times}{} ({} parameters)\n", layers.join(", "), start.parameters);
+    let task = match start.task {
+        Task::Regression => "regression",
+        Task::Classification => "classification",
+    };
+    let rows = start.rows;
+    let choosing = match rows.folds {
+        1 => format!("{} choose when to stop", rows.choosing),
+        folds => format!("each of {folds} folds chooses when the member that has not learnt from it stops"),
+    };
     text += &format!(
-        "training  {}, {} rows; {} choose when to stop, {} are held back for the score; at most {} epochs\n",
-        match start.task {
-            Task::Regression => "regression",
-            Task::Classification => "classification",
-        },
-        start.rows.training,
-        start.rows.choosing,
-        start.rows.scoring,
-        start.epochs
+        "training  {task}, {} rows; {choosing}, {} are held back for the score; at most {} epochs\n",
+        rows.training, rows.scoring, start.epochs
     );
     text
 }
@@ -364,9 +373,10 @@ fn summary_json(
         "fingerprint": fingerprint,
         "data_fingerprint": model.facts["data_fingerprint"],
         "task": model.target.task().name(),
-        "rows": {"training": fitted.rows.training, "choosing": fitted.rows.choosing, "scoring": fitted.rows.scoring},
+        "rows": {"training": fitted.rows.training, "choosing": fitted.rows.choosing, "scoring": fitted.rows.scoring,
+            "folds": fitted.rows.folds},
         "columns": table.columns().len(),
-        "parameters": model.network.parameters(),
+        "parameters": model.parameters(),
         "epochs": report.epochs,
         "best_epoch": report.best_epoch,
         "threads": report.threads,

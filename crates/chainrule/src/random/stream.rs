@@ -45,6 +45,9 @@ pub struct Stream {
     step: u64,
 }
 
+/// So many blocks are drawn side by side.
+const TOGETHER: usize = 16;
+
 impl Stream {
     /// The stream of this seed and purpose in training step `step`.
     pub fn new(seed: u64, purpose: Purpose, step: u64) -> Self {
@@ -65,7 +68,9 @@ impl Stream {
         f64::from(self.at(k)) / (1_u64 << 32) as f64
     }
 
-    /// Elements k, k + 1, … (after 2⁶⁴ − 1 comes 0) into `out`: a fourth of the work of asking for each.
+    /// Elements k, k + 1, … (after 2⁶⁴ − 1 comes 0) into `out`: a fourth of the work of asking for each, and less where
+    /// the caller's instructions do several blocks at a time.
+    #[inline(always)]
     pub fn fill(&self, k: u64, out: &mut [u32]) {
         // The first block may have begun before k; the others are whole, but for the last.
         let first = self.philox.block(self.counter(k));
@@ -73,7 +78,16 @@ impl Stream {
         let (head, rest) = out.split_at_mut(first.len().min(out.len()));
         head.copy_from_slice(&first[..head.len()]);
         let mut k = k.wrapping_add(head.len() as u64);
-        for block in rest.chunks_mut(4) {
+        let mut groups = rest.chunks_exact_mut(4 * TOGETHER);
+        for group in &mut groups {
+            let counters = std::array::from_fn(|i| self.counter(k.wrapping_add(4 * i as u64)));
+            let words = self.philox.blocks::<TOGETHER>(counters);
+            for (block, i) in group.chunks_exact_mut(4).zip(0..) {
+                (block[0], block[1], block[2], block[3]) = (words[0][i], words[1][i], words[2][i], words[3][i]);
+            }
+            k = k.wrapping_add(4 * TOGETHER as u64);
+        }
+        for block in groups.into_remainder().chunks_mut(4) {
             block.copy_from_slice(&self.philox.block(self.counter(k))[..block.len()]);
             k = k.wrapping_add(4);
         }
