@@ -38,6 +38,7 @@ mod compiled;
 #[cfg(test)]
 mod dual;
 pub mod error;
+pub mod explain;
 #[cfg(test)]
 mod gradient_tests;
 pub mod init;
