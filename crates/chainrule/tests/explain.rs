@@ -1,6 +1,7 @@
 //! The ledger closes, the check passes and fails as it must, and a planted mistake is named.
 
 use chainrule::explain::*;
+use chainrule::kernels::Lanes;
 use chainrule::random::default_rng;
 use chainrule::train::{Options, train};
 use chainrule::*;
@@ -83,16 +84,25 @@ fn the_weight_of_exercise_4_has_its_two_paths() {
     assert!((exercise_4.by_paths() + 1.447_507_994_982).abs() < 1e-12, "{}", exercise_4.by_paths());
     let names: Vec<&str> = exercise_4.paths[0].factors.iter().map(|factor| factor.derivative.plain.as_str()).collect();
     let expected = [
-        "∂J/∂x⁽³⁾₁", "∂x⁽³⁾₁/∂z⁽³⁾₁", "∂z⁽³⁾₁/∂x⁽²⁾₂", "∂x⁽²⁾₂/∂z⁽²⁾₂", "∂z⁽²⁾₂/∂x⁽¹⁾₂", "∂x⁽¹⁾₂/∂z⁽¹⁾₂", "∂z⁽¹⁾₂/∂w⁽¹⁾₁₂",
+        "∂J/∂x⁽³⁾₁",
+        "∂x⁽³⁾₁/∂z⁽³⁾₁",
+        "∂z⁽³⁾₁/∂x⁽²⁾₂",
+        "∂x⁽²⁾₂/∂z⁽²⁾₂",
+        "∂z⁽²⁾₂/∂x⁽¹⁾₂",
+        "∂x⁽¹⁾₂/∂z⁽¹⁾₂",
+        "∂z⁽¹⁾₂/∂w⁽¹⁾₁₂",
     ];
     assert_eq!(names, expected);
     let terms: Vec<&str> = exercise_4.paths[0].factors.iter().map(|factor| factor.term.plain.as_str()).collect();
     assert_eq!(terms, ["x⁽³⁾₁ − y₁", "1", "w⁽³⁾₂₁", "relu′(z⁽²⁾₂)", "w⁽²⁾₂₂", "relu′(z⁽¹⁾₂)", "x⁽⁰⁾₁"]);
     assert_eq!(exercise_4.paths[1].value, 0.0, "the receptor z⁽²⁾₁ is negative");
     // Exercises 2 and 3, and further weights of row 1.
-    for ((l, i, j), expected) in
-        [((3, 2, 1), -2.772_977_845), ((2, 2, 1), 0.0), ((2, 2, 2), -6.470_281_638_772), ((1, 2, 2), -2.064_478_615_794)]
-    {
+    for ((l, i, j), expected) in [
+        ((3, 2, 1), -2.772_977_845),
+        ((2, 2, 1), 0.0),
+        ((2, 2, 2), -6.470_281_638_772),
+        ((1, 2, 2), -2.064_478_615_794),
+    ] {
         let ledger = ledger(l, i, j);
         assert!((ledger.by_paths() - expected).abs() < 1e-9, "w{l}_{i}{j}: {}", ledger.by_paths());
         assert!((ledger.difference - expected).abs() < 1e-6, "w{l}_{i}{j}: {}", ledger.difference);
@@ -118,7 +128,6 @@ fn the_ledger_of_a_trained_20_64_64_1_closes_to_12_digits() {
     let first = Parameter::weight(&network, 1, 3, 10, None).unwrap();
     let ledger = Ledger::new(&network, &Loss::SquaredError, &row, first, 20, &processor).unwrap();
     assert_eq!((ledger.path_count, ledger.paths.len()), (64, 20));
-    println!("largest gap {largest:.1e}");
 }
 
 #[test]
@@ -172,8 +181,13 @@ fn every_loss_closes_and_passes_the_check() {
     let (x, _) = rows(6, 4, 1);
     let processor = Processor::new(1);
     for (loss, outputs) in [
-        ("squared_error", 3), ("absolute_error", 2), ("huber:0.5", 2), ("quantile:0.1:0.9", 2),
-        ("binary_cross_entropy", 1), ("cross_entropy:0.1", 3), ("poisson", 1),
+        ("squared_error", 3),
+        ("absolute_error", 2),
+        ("huber:0.5", 2),
+        ("quantile:0.1:0.9", 2),
+        ("binary_cross_entropy", 1),
+        ("cross_entropy:0.1", 3),
+        ("poisson", 1),
     ] {
         let loss: Loss = loss.parse().unwrap();
         let columns = loss.target_columns(outputs).unwrap();
@@ -241,7 +255,7 @@ fn wrong(network: &Network<f64>, data: &Data<'_, f64>, m: Mistakes, stale: &Trac
                     let w = if m.transposed && at(2) { weights.row(c)[r] } else { weights.row(r)[c] };
                     before[(i, r)] += delta[(i, c)] * w;
                 }
-                let t = if m.at_x && at(3) { x[(i, r)].tanh() } else { z[(i, r)].tanh() };
+                let t = if m.at_x && at(3) { Lanes::tanh(x[(i, r)]) } else { Lanes::tanh(z[(i, r)]) };
                 before[(i, r)] *= if m.no_derivative && at(3) { 1.0 } else { 1.0 - t * t };
                 before[(i, r)] *= if m.sign && at(3) { -1.0 } else { 1.0 };
             }
@@ -310,7 +324,11 @@ fn two_mistakes_are_both_named_and_a_part_is_enough() {
     let part = gradient[network.layout().segments()[0].range.clone()].to_vec();
     let candidate = Candidate::default().segment(&network, "0.weight", part).unwrap();
     let diagnosis = diagnose_gradient(&network, &Loss::SquaredError, &data, &candidate, &processor).unwrap();
-    assert_eq!((&diagnosis.findings[0].fault, diagnosis.findings[0].layer), (&Fault::MissingDerivative, 2), "{diagnosis}");
+    assert_eq!(
+        (&diagnosis.findings[0].fault, diagnosis.findings[0].layer),
+        (&Fault::MissingDerivative, 2),
+        "{diagnosis}"
+    );
 }
 
 #[test]
@@ -337,7 +355,12 @@ fn what_does_not_exist_is_refused_with_what_does() {
     assert_eq!(message(Parameter::weight(&network, 1, 3, 1, None)), expected);
     assert_eq!(message(Parameter::weight(&network, 4, 1, 1, None)), "weight: expected a layer from 1 to 3, got 4:1,1");
     assert_eq!(message(Parameter::bias(&network, 0, 1, None)), "bias: expected a layer from 1 to 3, got 0:1");
-    assert_eq!(message(Parameter::named(&network, "1.weight[1,1]")).split(", got").next().unwrap(),
-        "parameter: expected one of 0.weight, 0.bias, 2.weight, 2.bias, 4.weight, 4.bias");
-    assert_eq!(Parameter::named(&network, "2.weight[3,2]").unwrap(), Parameter::weight(&network, 2, 3, 2, None).unwrap());
+    assert_eq!(
+        message(Parameter::named(&network, "1.weight[1,1]")).split(", got").next().unwrap(),
+        "parameter: expected one of 0.weight, 0.bias, 2.weight, 2.bias, 4.weight, 4.bias"
+    );
+    assert_eq!(
+        Parameter::named(&network, "2.weight[3,2]").unwrap(),
+        Parameter::weight(&network, 2, 3, 2, None).unwrap()
+    );
 }

@@ -69,11 +69,8 @@ pub fn integrated_gradients(
 }
 
 /// Nodes and weights of the rule on [0, 1].
-const GAUSS: [(f64, f64); 3] = [
-    (0.112_701_665_379_258_3, 5.0 / 18.0),
-    (0.5, 8.0 / 18.0),
-    (0.887_298_334_620_741_7, 5.0 / 18.0),
-];
+const GAUSS: [(f64, f64); 3] =
+    [(0.112_701_665_379_258_3, 5.0 / 18.0), (0.5, 8.0 / 18.0), (0.887_298_334_620_741_7, 5.0 / 18.0)];
 
 fn integrate(
     network: &Network<f64>,
@@ -89,7 +86,9 @@ fn integrate(
     for first in (0..pieces).step_by(64) {
         let some = first..pieces.min(first + 64);
         let places: Vec<(f64, f64)> = some
-            .flat_map(|piece| GAUSS.map(|(node, weight)| ((piece as f64 + node) / pieces as f64, weight / pieces as f64)))
+            .flat_map(|piece| {
+                GAUSS.map(|(node, weight)| ((piece as f64 + node) / pieces as f64, weight / pieces as f64))
+            })
             .collect();
         let mut points = Matrix::zeros(places.len(), x.len());
         for (i, (t, _)) in places.iter().enumerate() {

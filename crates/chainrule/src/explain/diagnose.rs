@@ -168,7 +168,11 @@ impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.findings.is_empty() {
             let error = self.compared.iter().fold(0.0_f64, |max, part| max.max(part.error));
-            return write!(f, "the gradient is right: {} parts, largest relative error {error:.1e}", self.compared.len());
+            return write!(
+                f,
+                "the gradient is right: {} parts, largest relative error {error:.1e}",
+                self.compared.len()
+            );
         }
         for (n, finding) in self.findings.iter().enumerate() {
             if n > 0 {
@@ -244,9 +248,11 @@ impl Judge<'_> {
         // Stages since the last number that was told, from which a mistake may come.
         let mut hypotheses = self.at_the_loss(&state);
         for k in (0..layers).rev() {
-            let told: Told<'_> = self.segments_of(k).into_iter().filter_map(|s| {
-                Some((s, candidate.segments.get(s)?.as_deref()?))
-            }).collect();
+            let told: Told<'_> = self
+                .segments_of(k)
+                .into_iter()
+                .filter_map(|s| Some((s, candidate.segments.get(s)?.as_deref()?)))
+                .collect();
             let layer = self.trace.stages().stage(k + 1).layer;
             let is_receptor = self.trace.stages().dense(layer) == Some(k);
             let delta = candidate.deltas.iter().find(|(l, _)| is_receptor && *l == layer).map(|(_, delta)| delta);
@@ -386,7 +392,11 @@ impl Judge<'_> {
                         let part = |keep: &dyn Fn(usize) -> bool| {
                             let mut part = right.clone();
                             for i in 0..part.rows() {
-                                part.row_mut(i).iter_mut().enumerate().filter(|(j, _)| !keep(*j)).for_each(|(_, d)| *d = 0.0);
+                                part.row_mut(i)
+                                    .iter_mut()
+                                    .enumerate()
+                                    .filter(|(j, _)| !keep(*j))
+                                    .for_each(|(_, d)| *d = 0.0);
                             }
                             self.pull_back(k, &part)
                         };
@@ -464,7 +474,14 @@ impl Judge<'_> {
     }
 
     /// The mistake in one segment's gradient, δ being right.
-    fn in_segment(&self, s: usize, got: &[f64], expected: &[f64], delta: &Matrix<f64>, delta_shown: bool) -> (Fault, f64) {
+    fn in_segment(
+        &self,
+        s: usize,
+        got: &[f64],
+        expected: &[f64],
+        delta: &Matrix<f64>,
+        delta_shown: bool,
+    ) -> (Fault, f64) {
         let segment = &self.network.layout().segments()[s];
         let k = segment.layer;
         let n = delta.rows();
@@ -526,9 +543,14 @@ impl Judge<'_> {
         let what = match &fault {
             Fault::Sign => "has the wrong sign".into(),
             Fault::SumForMean => {
-                format!("is {} times too large: δ already holds the 1/n, or the sum over rows was not divided by n", self.trace.rows())
+                format!(
+                    "is {} times too large: δ already holds the 1/n, or the sum over rows was not divided by n",
+                    self.trace.rows()
+                )
             }
-            Fault::DividedTwice => format!("is divided by the {} rows once too often: δ already holds the 1/n", self.trace.rows()),
+            Fault::DividedTwice => {
+                format!("is divided by the {} rows once too often: δ already holds the 1/n", self.trace.rows())
+            }
             Fault::TransposedGradient => "is told transposed, as [n_out, n_in]".into(),
             Fault::BiasForgotten => "is missing: all 0".into(),
             Fault::ZForX => format!("is computed with the pre-activations Z{before} in place of X{before}"),
@@ -573,9 +595,14 @@ impl Judge<'_> {
                 Fault::MissingDerivative => format!("lacks the factor a′(Z{up}), the activation's derivative; {right}"),
                 Fault::DerivativeAtX => format!("takes the activation's derivative at X{up}, not at Z{up}; {right}"),
                 Fault::TransposedWeights => format!("uses W{next} where its transpose belongs; {right}"),
-                Fault::PathLeftOut(c) => format!("leaves out the path through neuron {c} of layer {}; {right}", layer + 1),
+                Fault::PathLeftOut(c) => {
+                    format!("leaves out the path through neuron {c} of layer {}; {right}", layer + 1)
+                }
                 Fault::OnePathOnly(c) => {
-                    format!("follows only the path through neuron {c} of layer {}; all must be summed: {right}", layer + 1)
+                    format!(
+                        "follows only the path through neuron {c} of layer {}; all must be summed: {right}",
+                        layer + 1
+                    )
                 }
                 Fault::Sign => format!("has the wrong sign; {right}"),
                 _ => format!("is wrong in a way that none of the usual mistakes explains; {right}"),
@@ -599,6 +626,7 @@ fn scaled(matrix: &Matrix<f64>, factor: f64) -> Matrix<f64> {
 
 /// ⁽²⁾.
 fn raised(layer: usize) -> String {
-    let digits: String = layer.to_string().bytes().map(|d| super::symbol::SUPERSCRIPTS[usize::from(d - b'0')]).collect();
+    let digits: String =
+        layer.to_string().bytes().map(|d| super::symbol::SUPERSCRIPTS[usize::from(d - b'0')]).collect();
     format!("⁽{digits}⁾")
 }

@@ -456,7 +456,8 @@ impl Search<'_> {
         let mut best = vec![Vec::new(); last + 1];
         best[last] = self.deltas[last].iter().map(|delta| delta.abs()).collect();
         for k in (stage..last).rev() {
-            let completion = |i| self.locals[k].outputs_of(i).fold(0.0_f64, |max, (j, d)| max.max(d.abs() * best[k + 1][j]));
+            let completion =
+                |i| self.locals[k].outputs_of(i).fold(0.0_f64, |max, (j, d)| max.max(d.abs() * best[k + 1][j]));
             best[k] = (0..self.locals[k].inputs()).map(completion).collect();
         }
         let mut nodes: Vec<Node> = Vec::new();

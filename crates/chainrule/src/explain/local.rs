@@ -130,14 +130,21 @@ impl<'a> Local<'a> {
             (Layer::Activation(activation), _) => activation_term(activation, &input.symbol(i)),
             (Layer::BatchNorm { .. }, _) => {
                 let scale = by_output(Letter::Scale);
-                Written::new(format!("{}/√(σ² + ε)", scale.plain), format!("{}/\\sqrt{{\\sigma^2+\\varepsilon}}", scale.latex))
+                Written::new(
+                    format!("{}/√(σ² + ε)", scale.plain),
+                    format!("{}/\\sqrt{{\\sigma^2+\\varepsilon}}", scale.latex),
+                )
             }
             (Layer::LayerNorm { .. }, _) => {
                 let scale = by_output(Letter::Scale);
                 let same = if i == j { "1 − " } else { "−" };
                 Written::new(
                     format!("{}·s·({same}(1 + x̂ᵢx̂ⱼ)/n)", scale.plain),
-                    format!("{}\\,s\\,({}(1+\\hat x_i\\hat x_j)/n)", scale.latex, same.replace("− ", "-").replace('−', "-")),
+                    format!(
+                        "{}\\,s\\,({}(1+\\hat x_i\\hat x_j)/n)",
+                        scale.latex,
+                        same.replace("− ", "-").replace('−', "-")
+                    ),
                 )
             }
             (Layer::Members { .. }, _) => by_output(Letter::Scale),
@@ -203,21 +210,23 @@ pub(crate) fn sources(
         }
         (Layer::Heads { outputs }, _) => vec![source(r * outputs + c, 1.0, one())],
         (Layer::BatchNorm { epsilon, .. }, Role::Scale) => {
-            let (mean, variance) = (&network.running[slot.running_mean.clone()], &network.running[slot.running_variance.clone()]);
+            let (mean, variance) =
+                (&network.running[slot.running_mean.clone()], &network.running[slot.running_variance.clone()]);
             let value = (x[c] - mean[c]) / (variance[c] + epsilon).sqrt();
             let z = read(c);
-            vec![source(c, value, Written::new(
-                format!("({} − μ)/√(σ² + ε)", z.plain),
-                format!("({}-\\mu)/\\sqrt{{\\sigma^2+\\varepsilon}}", z.latex),
-            ))]
+            vec![source(
+                c,
+                value,
+                Written::new(
+                    format!("({} − μ)/√(σ² + ε)", z.plain),
+                    format!("({}-\\mu)/\\sqrt{{\\sigma^2+\\varepsilon}}", z.latex),
+                ),
+            )]
         }
         (Layer::LayerNorm { epsilon }, Role::Scale) => {
             let z = read(c);
             let (normal, _) = normalised(x, *epsilon);
-            vec![source(c, normal[c], Written::new(
-                format!("({} − μ)·s", z.plain),
-                format!("({}-\\mu)\\,s", z.latex),
-            ))]
+            vec![source(c, normal[c], Written::new(format!("({} − μ)·s", z.plain), format!("({}-\\mu)\\,s", z.latex)))]
         }
         (Layer::Members { .. }, Role::Scale) => vec![source(r * slot.inputs + c, x[c], read(c))],
         (Layer::Members { .. }, _) => vec![source(r * slot.inputs + c, 1.0, one())],
@@ -232,7 +241,10 @@ pub(crate) fn sources(
                 let t = row - 1;
                 let span = edges[t + 1] - edges[t];
                 let share = if span > 0.0 { ((x_c - edges[t]) / span).clamp(0.0, 1.0) } else { 0.0 };
-                (share, Written::new(format!("share of bin {row} below {}", z.plain), format!("c_{{{row}}}({})", z.latex)))
+                (
+                    share,
+                    Written::new(format!("share of bin {row} below {}", z.plain), format!("c_{{{row}}}({})", z.latex)),
+                )
             };
             vec![source(column * width + c, value, term)]
         }

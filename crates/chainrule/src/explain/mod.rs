@@ -6,13 +6,13 @@
 //! [`trace`] (the forward pass), `local` (what each kind of layer does to a derivative), [`ledger`] (paths), [`check`]
 //! (differences), [`diagnose`] (which term of which layer is wrong), [`attribution`] (what each input contributes).
 
-pub mod symbol;
-pub mod trace;
-mod local;
-pub mod ledger;
+pub mod attribution;
 pub mod check;
 pub mod diagnose;
-pub mod attribution;
+pub mod ledger;
+mod local;
+pub mod symbol;
+pub mod trace;
 
 pub use attribution::{Attribution, integrated_gradients};
 pub use check::{Check, Checked, check_claim, check_gradient};

@@ -102,7 +102,10 @@ impl Stages {
 
     /// The position in the layer list of the dense layer (or heads) that is layer `l`.
     pub fn dense(&self, l: usize) -> Option<usize> {
-        (1..self.0.len()).find(|&k| self.0[k].layer == l && self.0[k].letter == Letter::Z).map(|k| k - 1).filter(|_| l > 0)
+        (1..self.0.len())
+            .find(|&k| self.0[k].layer == l && self.0[k].letter == Letter::Z)
+            .map(|k| k - 1)
+            .filter(|_| l > 0)
     }
 }
 
@@ -280,7 +283,10 @@ pub(crate) fn loss_factors(loss: &Loss, trace: &Trace, row: usize, unit: usize) 
                 let name = other.to_string();
                 let name = name.split(':').next().unwrap_or_default().to_owned();
                 let latex = name.replace('_', "\\_");
-                Written::new(format!("{name}′({}, {})", x.plain, y.plain), format!("\\mathrm{{{latex}}}'({},{})", x.latex, y.latex))
+                Written::new(
+                    format!("{name}′({}, {})", x.plain, y.plain),
+                    format!("\\mathrm{{{latex}}}'({},{})", x.latex, y.latex),
+                )
             }
         };
         return vec![
