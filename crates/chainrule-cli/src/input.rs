@@ -3,24 +3,36 @@
 use crate::failure::Failure;
 use chainrule::Error;
 use chainrule::model_file::{FileFault, ModelFile};
-use chainrule_table::{Model, Table};
+use chainrule_table::{Model, Source, Table};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The table in the CSV file `path`.
+/// The table in the file `path`: CSV, also packed by gzip or zstd, or Parquet.
 ///
 /// # Errors
 /// If it cannot be read, or is no table.
 pub fn table(path: &Path) -> Result<Table, Failure> {
-    if path == Path::new("-") {
-        return Ok(Table::read_csv(io::stdin(), "standard input")?);
-    }
-    let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
-    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        return Err(Failure::file(path, &io::ErrorKind::IsADirectory.into()));
-    }
-    Ok(Table::read_csv(file, &path.display().to_string())?)
+    Ok(source(path)?.read(&name(path), threads())?)
+}
+
+/// The source of a table, opened.
+///
+/// # Errors
+/// If it cannot be opened.
+pub fn source(path: &Path) -> Result<Source, Failure> {
+    let source = if path == Path::new("-") { Source::stream(io::stdin()) } else { Source::open(path) };
+    source.map_err(|error| Failure::file(Path::new(&name(path)), &error))
+}
+
+/// What messages call a file.
+pub fn name(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
+}
+
+/// Threads for reading; what is read does not depend on them.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The model in the file `path`, ready to predict.

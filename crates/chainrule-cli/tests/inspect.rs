@@ -115,7 +115,7 @@ fn what_is_no_model_is_refused_in_one_line() {
         refusal(&chainrule(&["inspect", "no/such.safetensors"])),
         "error: no/such.safetensors: there is no such file; check the name and the folder"
     );
-    let path = file("table.csv", b"area,city,price\n100,Aarhus,1\n");
+    let path = file("text.safetensors", b"area,city,price\n100,Aarhus,1\n");
     assert_eq!(
         refusal(&chainrule(&["inspect", path.to_str().unwrap()])),
         format!(
@@ -163,6 +163,19 @@ fn a_lying_header_allocates_nothing() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_table_s_columns_are_shown_with_what_they_are_taken_for_and_why() {
+    let path = file("table.csv", b"when,ok,zip\n2024-05-01,yes,02134\n2024-05-02,no,10001\n");
+    let shown = chainrule(&["inspect", path.to_str().unwrap()]);
+    assert_eq!(shown.status.code(), Some(0), "{shown:?}");
+    let lines: Vec<&str> = text(&shown.stdout).lines().collect();
+    assert_eq!(lines[0], "2 rows, 3 columns");
+    for (column, kind) in [("when", "date"), ("ok", "boolean"), ("zip", "categorical")] {
+        let line = lines.iter().find(|line| line.starts_with(column)).unwrap();
+        assert_eq!(line.split_whitespace().nth(1), Some(kind), "{line}");
+    }
+}
+
+#[test]
 fn a_full_disk_is_an_error_and_a_closed_pipe_is_none() {
     let path = file("houses-pipe.safetensors", &houses().write_bytes().unwrap());
     let full = shell(r#""$0" inspect "$1" > /dev/full"#, &path);
@@ -182,7 +195,7 @@ fn the_version_and_the_help_end_with_0_and_wrong_usage_with_2() {
     assert_eq!(text(&version.stdout), concat!("chainrule ", env!("CARGO_PKG_VERSION"), "\n"));
     for (arguments, first_example) in [
         (&["--help"][..], "Examples:\n  chainrule fit houses.csv --target price "),
-        (&["inspect", "--help"], "Examples:\n  chainrule inspect houses.safetensors\n"),
+        (&["inspect", "--help"], "Examples:\n  chainrule inspect houses.csv\n"),
     ] {
         let help = chainrule(arguments);
         assert_eq!(help.status.code(), Some(0));
@@ -191,7 +204,7 @@ fn the_version_and_the_help_end_with_0_and_wrong_usage_with_2() {
     for (arguments, expected) in [
         (&[][..], "Usage: chainrule <COMMAND>"),
         (&["inspekt"], "a similar subcommand exists: 'inspect'"),
-        (&["inspect"], "<MODEL>"),
+        (&["inspect"], "<FILE>"),
         (&["inspect", "--jsn", "m"], "a similar argument exists: '--json'"),
     ] {
         let usage = chainrule(arguments);

@@ -6,15 +6,20 @@
 //! | column | encoded columns | missing | not seen in training |
 //! |---|---|---|---|
 //! | numeric | `NAME` = (x − mean) / scale, population standard deviation | the training median | |
+//! | … by a robust scale | z / √(1 + (z/3)²), z = (x − median) / quartile distance: within ±3 | the same | |
 //! | … with gaps in training | and `NAME is missing`, 0 or 1 | 1 | |
+//! | boolean | `NAME=YES`, −1 or +1; and `NAME is missing` if there were gaps | 0 | 0 |
 //! | two categories, no gap in training | `NAME=SECOND`, −1 or +1 | 0 | 0 |
 //! | other categories | `NAME=LEVEL` for each level, 0 or 1 | all 0 | all 0 |
+//! | … of more than 50 levels | levels of fewer than 5 rows, and those behind the 1,000 most frequent, share `NAME is rare` | all 0 | rare |
 //! | … with gaps in training | and `NAME is missing`, 0 or 1 | 1 | |
+//! | date | `NAME`: days since 1970 as a numeric column; sine and cosine of 2π times the place in the year, if the training rows span a year, in the week, if they span two, and in the day, if times differ | the median, both 0 | missing |
+//! | … with gaps in training | and `NAME is missing`, 0 or 1 | 1 | 1 |
 //!
-//! Levels are sorted (numbers by value, texts by bytes); of more than [`MAX_LEVELS`] the most frequent ones have a column.
-//! The second of two booleans is the one that says yes. Mean and deviation are those of the column with its gaps filled;
-//! sample weights do not enter them.
+//! Levels are sorted (numbers by value, texts by bytes). Mean and deviation are those of the column with its gaps filled;
+//! sample weights do not enter them. Beside the numbers, [`Encoder::codes`] gives the categories' codes.
 
+use crate::calendar::{self, Moment, Order};
 use crate::error::{Quoted, TableError, first_few};
 use crate::levels::{self, Levels};
 use crate::note::{Note, counted};
@@ -24,9 +29,14 @@ use crate::table::{MAX_COLUMNS, MAX_NUMBER, Table, Texts};
 use chainrule::{Matrix, Scalar};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::f64::consts::TAU;
 
 /// The most levels of a category that have a column of their own.
 pub const MAX_LEVELS: usize = 1000;
+/// With more levels than these, rare ones share a column.
+const MANY_LEVELS: usize = 50;
+/// A level of fewer rows is rare: too few to learn a column's weights from.
+const RARE_ROWS: usize = 5;
 /// The most numbers of an encoded table: 8 GiB in f32. A table of a few megabytes can ask for more than any memory.
 const MAX_ENCODED: usize = 1 << 31;
 
@@ -49,11 +59,11 @@ struct Input {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Encoding {
-    Numeric {
-        /// Stands for a missing number.
-        median: f64,
-        /// None if the column is the same in all training rows but for its gaps.
-        affine: Option<Affine>,
+    Numeric(NumericEncoding),
+    /// A column that says yes or no.
+    Truth {
+        /// How training spells yes most often.
+        yes: String,
         /// Whether there is a column for gaps.
         missing: bool,
     },
@@ -63,7 +73,85 @@ enum Encoding {
         levels: Vec<String>,
         /// Whether there is a column for gaps.
         missing: bool,
+        /// Whether there is a column for rare levels, unseen ones among them.
+        #[serde(default, skip_serializing_if = "is_false")]
+        rare: bool,
     },
+    Date {
+        /// What `03/04/2024` means.
+        order: Order,
+        /// Days since 1970.
+        days: NumericEncoding,
+        /// The circles whose sine and cosine have a column each.
+        circles: Vec<Circle>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct NumericEncoding {
+    /// Stands for a missing number.
+    median: f64,
+    /// None if the column is the same in all training rows but for its gaps.
+    affine: Option<Affine>,
+    /// Whether there is a column for gaps.
+    missing: bool,
+    /// Whether z is bent to stay within ±3.
+    #[serde(default, skip_serializing_if = "is_false")]
+    clip: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// A cycle of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Circle {
+    Year,
+    Week,
+    Day,
+}
+
+impl Circle {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Year => "year",
+            Self::Week => "week",
+            Self::Day => "day",
+        }
+    }
+
+    /// The angle of a moment: 0 on the first of January, on Monday, at midnight.
+    fn angle(self, moment: Moment) -> f64 {
+        let day = moment.seconds / 86_400.0;
+        let days = moment.days.unwrap_or(0);
+        TAU * match self {
+            Self::Year => {
+                let first = calendar::days(calendar::date(days).0, 1, 1);
+                ((days - first) as f64 + day) / 365.25
+            }
+            Self::Week => ((days + 3).rem_euclid(7) as f64 + day) / 7.0,
+            Self::Day => day,
+        }
+    }
+}
+
+/// A moment as a number of days.
+fn in_days(moment: Moment) -> f64 {
+    moment.days.map_or(0.0, |days| days as f64 + moment.seconds / 86_400.0)
+}
+
+impl NumericEncoding {
+    fn width(&self) -> usize {
+        usize::from(self.affine.is_some()) + usize::from(self.missing)
+    }
+
+    /// The encoded number, if the column differs between rows.
+    fn encode(&self, x: f64) -> Option<f64> {
+        let z = self.affine?.to_input(if x.is_nan() { self.median } else { x });
+        Some(if self.clip { z / (1.0 + (z / 3.0) * (z / 3.0)).sqrt() } else { z })
+    }
 }
 
 /// One number of an encoded row.
@@ -80,14 +168,12 @@ pub struct EncodedColumn {
 impl Encoding {
     fn width(&self) -> usize {
         match self {
-            Self::Numeric { affine, missing, .. } => usize::from(affine.is_some()) + usize::from(*missing),
+            Self::Numeric(numeric) => numeric.width(),
+            Self::Truth { missing, .. } => 1 + usize::from(*missing),
             Self::Binary(_) => 1,
-            Self::Categories { levels, missing } => levels.len() + usize::from(*missing),
+            Self::Categories { levels, missing, rare } => levels.len() + usize::from(*missing) + usize::from(*rare),
+            Self::Date { days, circles, .. } => days.width() + 2 * circles.len(),
         }
-    }
-
-    fn is_numeric(&self) -> bool {
-        matches!(self, Self::Numeric { .. })
     }
 }
 
@@ -97,25 +183,27 @@ impl Encoder {
     /// # Errors
     /// If a number is infinite or too large, no column differs between the rows, or the encoded table would be too large.
     pub fn fit(table: &Table, schema: &Schema, rows: &[usize], scale: Scale) -> Result<(Self, Vec<Note>), TableError> {
-        let is_numeric = |position: &usize| schema.kinds[*position] == Kind::Numeric;
-        let categorical: Vec<usize> = schema.inputs().filter(|position| !is_numeric(position)).collect();
-        let mut texts = table.texts(&categorical).into_iter();
         let (mut inputs, mut same, mut rare) = (Vec::new(), Vec::new(), Vec::new());
         for position in schema.inputs() {
             let name = table.columns()[position].name();
-            let encoding = if is_numeric(&position) {
-                fit_numbers(&table.numbers(position, rows)?, scale)
+            let kind = schema.kinds[position];
+            let encoding = if kind == Kind::Numeric {
+                Encoding::Numeric(fit_numbers(&table.numbers(position, rows)?, scale))
             } else {
-                let texts = texts.next().unwrap_or_default();
-                let counts = level_counts(&texts, rows);
-                let seen = counts.into_iter().zip(texts.levels()).filter(|(count, _)| *count > 0);
-                let seen: Vec<(usize, &String)> = seen.collect();
-                if seen.len() > MAX_LEVELS {
-                    rare.push(name);
-                }
+                let texts = &table.texts(&[position])[0];
+                let counts = level_counts(texts, rows);
+                let seen: Vec<(usize, &str)> =
+                    counts.into_iter().zip(texts.levels()).filter(|(count, _)| *count > 0).collect();
                 let missing = rows.iter().any(|&row| texts.code(row).is_none());
-                fit_categories(seen, missing, schema.kinds[position] == Kind::Boolean)
+                match kind {
+                    Kind::Date => fit_dates(texts, rows, scale),
+                    Kind::Boolean => fit_truth(&seen, missing),
+                    _ => fit_categories(seen, missing),
+                }
             };
+            if let Encoding::Categories { levels, rare: true, .. } = &encoding {
+                rare.push(format!("{name} (beside {})", counted(levels.len(), "frequent one")));
+            }
             match encoding.width() {
                 0 => same.push(name),
                 _ => inputs.push(Input { name: name.to_owned(), encoding }),
@@ -123,7 +211,7 @@ impl Encoder {
         }
         let mut notes = Vec::new();
         notes.extend(Note::columns("left out, the same in every training row", &same));
-        notes.extend(Note::columns(&format!("only the {MAX_LEVELS} most frequent texts are told apart"), &rare));
+        notes.extend(Note::columns("rare texts are not told apart", &rare));
         if inputs.is_empty() {
             let target = table.columns()[schema.target].name().to_owned();
             let left_out: Vec<String> = same.iter().map(|name| format!("{name} (constant)")).collect();
@@ -153,17 +241,33 @@ impl Encoder {
             let mut push = |name, affine| columns.push(EncodedColumn { name, source: source.clone(), affine });
             let level = |level: &String| format!("{source}={level}");
             let has_gaps = match encoding {
-                Encoding::Numeric { affine, missing, .. } => {
-                    affine.iter().for_each(|affine| push(source.clone(), *affine));
+                Encoding::Numeric(numeric) => {
+                    numeric.affine.iter().for_each(|affine| push(source.clone(), *affine));
+                    numeric.missing
+                }
+                Encoding::Truth { yes, missing } => {
+                    push(level(yes), Affine::IDENTITY);
                     *missing
                 }
                 Encoding::Binary([_, second]) => {
                     push(level(second), Affine::IDENTITY);
                     false
                 }
-                Encoding::Categories { levels, missing } => {
+                Encoding::Categories { levels, missing, rare } => {
                     levels.iter().for_each(|each| push(level(each), Affine::IDENTITY));
+                    if *rare {
+                        push(format!("{source} is rare"), Affine::IDENTITY);
+                    }
                     *missing
+                }
+                Encoding::Date { days, circles, .. } => {
+                    days.affine.iter().for_each(|affine| push(source.clone(), *affine));
+                    for circle in circles {
+                        for wave in ["sine", "cosine"] {
+                            push(format!("{source} in the {}, {wave}", circle.name()), Affine::IDENTITY);
+                        }
+                    }
+                    days.missing
                 }
             };
             if has_gaps {
@@ -196,65 +300,181 @@ impl Encoder {
             }
         };
         let positions = self.positions(table)?;
-        let mut notes = Vec::new();
-        notes.extend(Note::columns("ignored, unknown to the model", &self.unknown_columns(table)));
         let width = self.check_size(table.name(), rows.len())?;
         let mut data = Vec::new();
         data.try_reserve_exact(rows.len() * width).map_err(|_| self.too_wide(table.name(), rows.len()))?;
         data.resize(rows.len() * width, T::ZERO);
 
-        let pairs = || self.inputs.iter().zip(&positions);
-        let categorical: Vec<usize> = pairs().filter(|(input, _)| !input.encoding.is_numeric()).map(|p| *p.1).collect();
-        let mut texts = table.texts(&categorical).into_iter();
         // Encoded columns `first`… belong to the present input.
         let mut first = 0;
-        for (Input { name, encoding }, &position) in pairs() {
-            let mut surprises = Surprises::default();
+        for (Input { encoding, .. }, &position) in self.inputs.iter().zip(&positions) {
+            let texts = || table.texts(&[position]).swap_remove(0);
+            let mut put = |i: usize, column: usize, value: T| data[i * width + first + column] = value;
+            let last = encoding.width() - 1; // where gaps have a column, it is the last
             match encoding {
-                Encoding::Numeric { median, affine, missing } => {
+                Encoding::Numeric(numeric) => {
                     for (i, x) in table.numbers(position, rows)?.into_iter().enumerate() {
-                        let cells = &mut data[i * width + first..];
-                        if let Some(affine) = affine {
-                            cells[0] = T::from_f64(affine.to_input(if x.is_nan() { *median } else { x }));
-                            if !cells[0].is_finite() {
+                        if let Some(z) = numeric.encode(x) {
+                            let z = T::from_f64(z);
+                            if !z.is_finite() {
                                 let (place, got) = (table.place(rows[i], position), table.spelling(rows[i], position));
                                 return Err(TableError::Unrepresentable { place, got, precision: T::NAME });
                             }
+                            put(i, 0, z);
                         }
-                        match (x.is_nan(), missing) {
-                            (true, true) => cells[usize::from(affine.is_some())] = T::ONE,
-                            (true, false) => surprises.gaps += 1,
-                            (false, _) => {}
+                        if x.is_nan() && numeric.missing {
+                            put(i, last, T::ONE);
+                        }
+                    }
+                }
+                Encoding::Truth { missing, .. } => {
+                    let texts = texts();
+                    let truths: Vec<Option<bool>> = texts.levels().map(truth).collect();
+                    for (i, &row) in rows.iter().enumerate() {
+                        match texts.code(row).map(|code| truths[code]) {
+                            Some(Some(yes)) => put(i, 0, T::from_f64(if yes { 1.0 } else { -1.0 })),
+                            None if *missing => put(i, last, T::ONE),
+                            _ => {}
                         }
                     }
                 }
                 Encoding::Binary(levels) => {
-                    let texts = texts.next().unwrap_or_default();
-                    for (i, category) in categories(levels, &texts, rows).enumerate() {
-                        match category {
-                            Category::Known(level) => data[i * width + first] = T::from_f64([-1.0, 1.0][level]),
-                            Category::Missing => surprises.gaps += 1,
-                            Category::Unseen => surprises.unseen(texts.get(rows[i])),
+                    for (i, category) in categories(levels, &texts(), rows).enumerate() {
+                        if let Category::Known(level) = category {
+                            put(i, 0, T::from_f64([-1.0, 1.0][level]));
                         }
                     }
                 }
-                Encoding::Categories { levels, missing } => {
-                    let texts = texts.next().unwrap_or_default();
-                    for (i, category) in categories(levels, &texts, rows).enumerate() {
+                Encoding::Categories { levels, missing, rare } => {
+                    for (i, category) in categories(levels, &texts(), rows).enumerate() {
                         match category {
-                            Category::Known(level) => data[i * width + first + level] = T::ONE,
-                            Category::Missing if *missing => data[i * width + first + levels.len()] = T::ONE,
-                            Category::Missing => surprises.gaps += 1,
-                            Category::Unseen => surprises.unseen(texts.get(rows[i])),
+                            Category::Known(level) => put(i, level, T::ONE),
+                            Category::Unseen if *rare => put(i, levels.len(), T::ONE),
+                            Category::Missing if *missing => put(i, last, T::ONE),
+                            Category::Missing | Category::Unseen => {}
+                        }
+                    }
+                }
+                Encoding::Date { order, days, circles } => {
+                    let texts = texts();
+                    let start = usize::from(days.affine.is_some());
+                    // Each different text once.
+                    let encoded: Vec<Option<Vec<f64>>> = texts
+                        .levels()
+                        .map(|text| {
+                            let moment = calendar::parse(text, *order)?;
+                            let waves = circles.iter().flat_map(|circle| {
+                                let angle = circle.angle(moment);
+                                [pxfm::f_sin(angle), pxfm::f_cos(angle)]
+                            });
+                            Some(days.encode(in_days(moment)).into_iter().chain(waves).collect())
+                        })
+                        .collect();
+                    for (i, &row) in rows.iter().enumerate() {
+                        match texts.code(row).and_then(|code| encoded[code].as_ref()) {
+                            Some(values) => {
+                                values.iter().enumerate().for_each(|(k, &value)| put(i, k, T::from_f64(value)));
+                            }
+                            None => {
+                                if start > 0 {
+                                    put(i, 0, T::from_f64(days.encode(f64::NAN).unwrap_or(0.0)));
+                                }
+                                if days.missing {
+                                    put(i, last, T::ONE);
+                                }
+                            }
                         }
                     }
                 }
             }
-            notes.extend(surprises.notes(name, encoding));
             first += encoding.width();
         }
         let matrix = Matrix::from_vec(rows.len(), width, data).expect("resized to rows times width");
+        let mut notes = self.unknown_columns(table.columns().iter().map(|column| column.name()));
+        notes.extend(self.surprises(table, rows)?.notes(self));
         Ok((matrix, notes))
+    }
+
+    /// What these rows have that the training rows had not: gaps and categories.
+    ///
+    /// # Errors
+    /// As [`Self::encode`], but for the sizes.
+    ///
+    /// # Panics
+    /// If the table has no such row.
+    pub fn surprises(&self, table: &Table, rows: &[usize]) -> Result<Surprises, TableError> {
+        let positions = self.positions(table)?;
+        let mut all = Vec::with_capacity(self.inputs.len());
+        for (Input { encoding, .. }, &position) in self.inputs.iter().zip(&positions) {
+            let mut surprise = Surprise::default();
+            let cells = table.columns()[position].cells();
+            let gaps = || rows.iter().filter(|&&row| cells.is_missing(row)).count();
+            let mut unseen = |known: &dyn Fn(&str) -> bool| {
+                let texts = &table.texts(&[position])[0];
+                let known: Vec<bool> = texts.levels().map(known).collect();
+                if known.iter().any(|known| !known) {
+                    for &row in rows {
+                        if let Some(code) = texts.code(row).filter(|&code| !known[code]) {
+                            surprise.unseen(texts.level(code));
+                        }
+                    }
+                }
+            };
+            let missing = match encoding {
+                Encoding::Numeric(numeric) => numeric.missing,
+                Encoding::Truth { missing, .. } => {
+                    unseen(&|text| truth(text).is_some());
+                    *missing
+                }
+                Encoding::Binary(levels) => {
+                    let index = Levels::new(levels);
+                    unseen(&|text| index.find(text).is_some());
+                    false
+                }
+                Encoding::Categories { levels, missing, rare } => {
+                    if !rare {
+                        let index = Levels::new(levels);
+                        unseen(&|text| index.find(text).is_some());
+                    }
+                    *missing
+                }
+                Encoding::Date { order, days, .. } => {
+                    unseen(&|text| calendar::parse(text, *order).is_some());
+                    days.missing
+                }
+            };
+            if !missing {
+                surprise.gaps = gaps();
+            }
+            all.push(surprise);
+        }
+        Ok(Surprises(all))
+    }
+
+    /// The columns of categories that have levels, with the number of their levels.
+    pub fn categories(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.inputs.iter().filter_map(|Input { name, encoding }| match encoding {
+            Encoding::Categories { levels, .. } => Some((name.as_str(), levels.len())),
+            _ => None,
+        })
+    }
+
+    /// For each of [`Self::categories`] the code of every row: k for its level k, from 1, and 0 for a gap or a text without
+    /// a level. Learnt embeddings take these instead of the columns of 0 and 1.
+    ///
+    /// # Errors
+    /// If a column is missing.
+    ///
+    /// # Panics
+    /// If the table has no such row.
+    pub fn codes(&self, table: &Table, rows: &[usize]) -> Result<Vec<Vec<u32>>, TableError> {
+        let positions = self.positions(table)?;
+        let codes = self.inputs.iter().zip(&positions).filter_map(|(Input { encoding, .. }, &position)| {
+            let Encoding::Categories { levels, .. } = encoding else { return None };
+            let code = |category| if let Category::Known(level) = category { level as u32 + 1 } else { 0 };
+            Some(categories(levels, &table.texts(&[position])[0], rows).map(code).collect())
+        });
+        Ok(codes.collect())
     }
 
     /// Where the inputs stand in a table.
@@ -269,10 +489,11 @@ impl Encoder {
         Ok(self.inputs.iter().filter_map(find).collect())
     }
 
-    /// The table's columns that the training table had not.
-    fn unknown_columns<'t>(&self, table: &'t Table) -> Vec<&'t str> {
+    /// A note on the columns that the training table had not, if there are any.
+    pub fn unknown_columns<'t>(&self, names: impl Iterator<Item = &'t str>) -> Vec<Note> {
         let known: HashSet<&str> = self.inputs().chain(self.others.iter().map(String::as_str)).collect();
-        table.columns().iter().map(|column| column.name()).filter(|name| !known.contains(name)).collect()
+        let unknown: Vec<&str> = names.filter(|name| !known.contains(name)).collect();
+        Note::columns("ignored, unknown to the model", &unknown).into_iter().collect()
     }
 
     /// The width, if a table of that many rows is not too large once encoded.
@@ -292,7 +513,7 @@ impl Encoder {
 }
 
 /// The encoding of training numbers, NaN where missing; of width 0 if they are all the same.
-fn fit_numbers(values: &[f64], scale: Scale) -> Encoding {
+fn fit_numbers(values: &[f64], scale: Scale) -> NumericEncoding {
     let mut present: Vec<f64> = values.iter().copied().filter(|x| !x.is_nan()).collect();
     let missing = present.len() < values.len() && !present.is_empty();
     let differ = present.iter().any(|x| *x != present[0]);
@@ -307,24 +528,67 @@ fn fit_numbers(values: &[f64], scale: Scale) -> Encoding {
         }
     };
     let filled: Vec<f64> = values.iter().map(|x| if x.is_nan() { median } else { *x }).collect();
-    Encoding::Numeric { median, affine: differ.then(|| Affine::fit(scale, &filled)), missing }
+    let affine = differ.then(|| Affine::fit(scale, &filled));
+    NumericEncoding { median, affine, missing, clip: scale == Scale::Robust }
+}
+
+/// The encoding of dates.
+fn fit_dates(texts: &Texts, rows: &[usize], scale: Scale) -> Encoding {
+    let order = calendar::order(texts.levels()).unwrap_or(Order::MonthFirst);
+    let moments: Vec<Option<Moment>> = texts.levels().map(|text| calendar::parse(text, order)).collect();
+    let of = |&row: &usize| texts.code(row).and_then(|code| moments[code]);
+    let days: Vec<f64> = rows.iter().map(|row| of(row).map_or(f64::NAN, in_days)).collect();
+    let present = || days.iter().copied().filter(|day| !day.is_nan());
+    let span = present().fold(f64::NEG_INFINITY, f64::max) - present().fold(f64::INFINITY, f64::min);
+    let mut seconds = rows.iter().filter_map(of).map(|moment| moment.seconds);
+    let first = seconds.next();
+    let circles = [
+        (span >= 365.0, Circle::Year),
+        (span >= 13.0, Circle::Week),
+        (seconds.any(|other| Some(other) != first), Circle::Day),
+    ];
+    let circles: Vec<Circle> = circles.into_iter().filter_map(|(wanted, circle)| wanted.then_some(circle)).collect();
+    Encoding::Date { order, days: fit_numbers(&days, scale), circles }
+}
+
+/// The encoding of a column that says yes or no; of width 0 if it always says the same.
+fn fit_truth(seen: &[(usize, &str)], missing: bool) -> Encoding {
+    let most = |wanted: bool| {
+        let of = seen.iter().filter(|(_, level)| truth(level) == Some(wanted));
+        of.max_by(|(a, x), (b, y)| a.cmp(b).then_with(|| y.cmp(x))).map(|(_, level)| (*level).to_owned())
+    };
+    match (most(true), most(false)) {
+        (Some(yes), Some(_)) => Encoding::Truth { yes, missing },
+        (Some(only), None) | (None, Some(only)) if missing => {
+            Encoding::Categories { levels: vec![only], missing, rare: false }
+        }
+        _ => Encoding::Categories { levels: Vec::new(), missing: false, rare: false },
+    }
 }
 
 /// The encoding of the texts seen in training, with their counts; of width 0 if all training rows are the same.
-fn fit_categories(mut seen: Vec<(usize, &String)>, missing: bool, boolean: bool) -> Encoding {
+fn fit_categories(mut seen: Vec<(usize, &str)>, missing: bool) -> Encoding {
     let differ = seen.len() + usize::from(missing) > 1;
     // The most frequent first; of equally frequent ones, the first by its bytes.
     seen.sort_by(|(count_a, a), (count_b, b)| count_b.cmp(count_a).then_with(|| a.cmp(b)));
-    seen.truncate(if differ { MAX_LEVELS } else { 0 });
-    let mut levels: Vec<String> = seen.into_iter().map(|(_, level)| level.clone()).collect();
+    let all = seen.len();
+    if all > MANY_LEVELS {
+        seen.retain(|(count, _)| *count >= RARE_ROWS);
+        seen.truncate(MAX_LEVELS);
+    }
+    // A column of rare texts alone is the same in every row.
+    let rare = seen.len() < all && (!seen.is_empty() || missing);
+    if !differ {
+        seen.clear();
+    }
+    let mut levels: Vec<String> = seen.into_iter().map(|(_, level)| level.to_owned()).collect();
     levels::sort(&mut levels);
     match <[String; 2]>::try_from(levels) {
-        Ok([a, b]) if !missing => {
-            let a_says_yes = boolean && truth(&a).is_some_and(|(_, yes)| yes);
-            Encoding::Binary(if a_says_yes { [b, a] } else { [a, b] })
+        Ok(pair) if !missing && !rare => Encoding::Binary(pair),
+        Ok(pair) => Encoding::Categories { levels: pair.into(), missing, rare },
+        Err(levels) => {
+            Encoding::Categories { missing: missing && differ && (rare || !levels.is_empty()), levels, rare }
         }
-        Ok(pair) => Encoding::Categories { levels: pair.into(), missing },
-        Err(levels) => Encoding::Categories { levels, missing: missing && differ },
     }
 }
 
@@ -338,25 +602,49 @@ enum Category {
 
 fn categories<'a>(levels: &[String], texts: &'a Texts, rows: &'a [usize]) -> impl Iterator<Item = Category> + 'a {
     let index = Levels::new(levels);
-    let known: Vec<Option<usize>> = texts.levels().iter().map(|text| index.find(text)).collect();
+    let known: Vec<Option<usize>> = texts.levels().map(|text| index.find(text)).collect();
     rows.iter().map(move |&row| match texts.code(row) {
         None => Category::Missing,
         Some(code) => known[code].map_or(Category::Unseen, Category::Known),
     })
 }
 
+/// What rows have that the training rows had not.
+#[derive(Clone, Debug, Default)]
+pub struct Surprises(Vec<Surprise>);
+
+impl Surprises {
+    /// Adds those of further rows.
+    pub fn add(&mut self, more: Self) {
+        if self.0.is_empty() {
+            return *self = more;
+        }
+        for (all, more) in self.0.iter_mut().zip(more.0) {
+            all.gaps += more.gaps;
+            all.unseen += more.unseen;
+            all.example = all.example.take().or(more.example);
+        }
+    }
+
+    /// What a person should know of them.
+    pub fn notes(&self, encoder: &Encoder) -> Vec<Note> {
+        let pairs = self.0.iter().zip(&encoder.inputs);
+        pairs.flat_map(|(surprise, Input { name, encoding })| surprise.notes(name, encoding)).collect()
+    }
+}
+
 /// What a column has that the training rows had not.
-#[derive(Default)]
-struct Surprises {
+#[derive(Clone, Debug, Default)]
+struct Surprise {
     gaps: usize,
     unseen: usize,
     example: Option<String>,
 }
 
-impl Surprises {
-    fn unseen(&mut self, text: Option<&str>) {
+impl Surprise {
+    fn unseen(&mut self, text: &str) {
         self.unseen += 1;
-        self.example = self.example.take().or_else(|| text.map(str::to_owned));
+        self.example.get_or_insert_with(|| text.to_owned());
     }
 
     fn notes(&self, name: &str, encoding: &Encoding) -> Vec<Note> {
@@ -365,17 +653,21 @@ impl Surprises {
         if self.gaps > 0 {
             let gaps = counted(self.gaps, "gap");
             notes.push(Note::new(match encoding {
-                Encoding::Numeric { median, .. } => {
+                Encoding::Numeric(NumericEncoding { median, .. }) => {
                     format!("{gaps} in {name}, which had none in training: taken as its median {median}")
+                }
+                Encoding::Date { .. } => {
+                    format!("{gaps} in {name}, which had none in training: taken as its median date")
                 }
                 _ => format!("{gaps} in {name}, which had none in training: taken as no category"),
             }));
         }
         if let Some(example) = &self.example {
             let (cells, example) = (counted(self.unseen, "cell"), Quoted(example));
-            notes.push(Note::new(format!(
-                "{cells} of {name} taken as no category: not among those learnt, as {example}"
-            )));
+            notes.push(Note::new(match encoding {
+                Encoding::Date { .. } => format!("{cells} of {name} taken as missing: no date, as {example}"),
+                _ => format!("{cells} of {name} taken as no category: not among those learnt, as {example}"),
+            }));
         }
         notes
     }
@@ -398,7 +690,9 @@ impl TryFrom<Stored> for Encoder {
         let mut names = HashSet::new();
         for Input { name, encoding } in &inputs {
             let sound = match encoding {
-                Encoding::Numeric { median, .. } => median.abs() <= MAX_NUMBER,
+                Encoding::Numeric(numeric) => numeric.median.abs() <= MAX_NUMBER,
+                Encoding::Date { days, circles, .. } => days.median.abs() <= MAX_NUMBER && circles.len() <= 3,
+                Encoding::Truth { .. } => true,
                 Encoding::Binary([a, b]) => a != b,
                 Encoding::Categories { levels, .. } => {
                     levels.len() <= MAX_LEVELS && levels.iter().collect::<HashSet<_>>().len() == levels.len()

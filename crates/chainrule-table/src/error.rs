@@ -51,12 +51,21 @@ pub enum TableError {
         /// The line, from 1.
         line: usize,
     },
-    /// One column whose name holds semicolons or tabs.
-    Separator {
+    /// A Parquet file that cannot be read.
+    Parquet {
         /// The table's name.
         file: String,
-        /// The separator that the file seems to use.
-        found: char,
+        /// What its reader said.
+        reason: String,
+    },
+    /// A column of a Parquet file that no table holds.
+    ParquetColumn {
+        /// The table's name.
+        file: String,
+        /// The column's name.
+        column: String,
+        /// What it holds.
+        what: String,
     },
     /// More than this crate takes on.
     TooMany {
@@ -400,12 +409,12 @@ impl fmt::Display for TableError {
             Self::Nul { file, line } => {
                 write!(f, "{}: line {line}: a zero byte, which no text has; is this a CSV file?", Plain(file))
             }
-            Self::Separator { file, found } => write!(
-                f,
-                "{}: line 1: the columns seem to be separated by {}; save the table with commas",
-                Plain(file),
-                if *found == '\t' { "tabs" } else { "semicolons" }
-            ),
+            Self::Parquet { file, reason } => {
+                write!(f, "{}: a damaged Parquet file ({}); write it again", Plain(file), Plain(reason))
+            }
+            Self::ParquetColumn { file, column, what } => {
+                write!(f, "{}: column {} holds {what}; write the file without it", Plain(file), Quoted(column))
+            }
             Self::TooMany { file, what, limit, got } => {
                 write!(f, "{}: {got} {what}; at most {limit} are taken", Plain(file))
             }

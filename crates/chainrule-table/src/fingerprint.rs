@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 /// 1. the 18 bytes `chainrule table 1\n`, the number of rows, the number of columns;
 /// 2. per column: the length of its name in bytes, the name in UTF-8, and one byte for its kind:
 ///    `n` for numbers (and for a column without any value), `t` for texts; then its cells:
-///    - a number: its IEEE 754 bits, as an integer; missing: 7ff8000000000000₁₆;
+///    - a number: its IEEE 754 bits, as an integer (those of 0 for −0); missing: 7ff8000000000000₁₆;
 ///    - a text: its length in bytes, and the text in UTF-8; missing: the length 2⁶⁴ − 1 and nothing after it.
 pub fn data_fingerprint(table: &Table) -> String {
     let mut hash = Sha256::new();
@@ -28,8 +28,10 @@ pub fn data_fingerprint(table: &Table) -> String {
         });
         for row in 0..table.rows() {
             match column.cells() {
-                Cells::Numbers(values) if values[row].is_nan() => put(&mut block, 0x7ff8_0000_0000_0000),
-                Cells::Numbers(values) => put(&mut block, values[row].to_bits()),
+                Cells::Numbers(numbers) => match numbers.get(row) {
+                    x if x.is_nan() => put(&mut block, 0x7ff8_0000_0000_0000),
+                    x => put(&mut block, x.to_bits()),
+                },
                 Cells::Texts(texts) => match texts.get(row) {
                     None => put(&mut block, u64::MAX),
                     Some(text) => {

@@ -37,10 +37,20 @@ pub mod split;
 pub mod table;
 pub mod target;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod source;
+
+mod calendar;
 mod csv_file;
 mod ensemble;
+mod in_order;
 mod levels;
+mod numbers;
+#[cfg(not(target_arch = "wasm32"))]
+mod parquet_file;
+mod texts;
 
+pub use csv_file::{Dialect, Header, Rows, Stream};
 pub use encoder::{EncodedColumn, Encoder};
 pub use error::{Place, TableError};
 pub use fingerprint::data_fingerprint;
@@ -49,5 +59,7 @@ pub use note::Note;
 pub use recipe::FitError;
 pub use scale::{Affine, Scale};
 pub use schema::{Kind, Schema, SchemaOptions, Task};
-pub use table::{Cells, Column, Table, Texts};
+#[cfg(not(target_arch = "wasm32"))]
+pub use source::Source;
+pub use table::{Cells, Column, Numbers, Table, Texts};
 pub use target::Target;

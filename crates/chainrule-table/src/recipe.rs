@@ -103,8 +103,8 @@ pub const OPTIONS: [(&str, &str); 36] = [
     ("test-fraction", "share of the rows held back for the score [0.1]"),
     ("folds", "ensemble: each fold of the rest decides when one member's training stops [by the number of rows]"),
     ("validation-fraction", "with one fold: share of the rest that decides when to stop [0.15]"),
-    ("scale", "standard or none: what is done with columns of numbers [standard]"),
-    ("target-scale", "standard or none: what is done with a numeric target [standard]"),
+    ("scale", "standard, robust or none: what is done with columns of numbers [standard]"),
+    ("target-scale", "standard, robust or none: what is done with a numeric target [standard]"),
     ("hidden", "widths of the hidden layers: 64,64, or none for a linear model [128,64]"),
     ("embedding", "of columns of numbers: piecewise:BINS:WIDTH, or none [piecewise:48:16]"),
     ("members", "networks that share the weights of each fold's [8]"),
@@ -812,9 +812,9 @@ fn fit_in<T: Scalar>(
         return Err(Error::Value { what: "quantiles", expected, got: "both".into() }.into());
     }
     let target_scale = match (plan.target_scale, loss.link()) {
-        (Some(Scale::Standard), Link::Exponential) => {
+        (Some(Scale::Standard | Scale::Robust), Link::Exponential) => {
             let expected = "none with the poisson loss, which needs counts".into();
-            return Err(Error::Value { what: "target-scale", expected, got: "standard".into() }.into());
+            return Err(Error::Value { what: "target-scale", expected, got: "a scale".into() }.into());
         }
         (None, Link::Exponential) => Scale::None,
         (scale, _) => scale.unwrap_or_default(),

@@ -11,6 +11,9 @@ pub enum Scale {
     /// Mean 0, standard deviation 1 over the training rows.
     #[default]
     Standard,
+    /// Median 0, and 1 between the quartiles (Holzmüller et al., "Better by Default", NeurIPS 2024): outliers do not matter.
+    /// Inputs are also bent to stay within ±3.
+    Robust,
     /// As they are.
     None,
 }
@@ -21,8 +24,9 @@ impl FromStr for Scale {
     fn from_str(name: &str) -> Result<Self, Error> {
         match name {
             "standard" => Ok(Self::Standard),
+            "robust" => Ok(Self::Robust),
             "none" => Ok(Self::None),
-            _ => Err(Error::unknown_name("scale", name, &["standard", "none"])),
+            _ => Err(Error::unknown_name("scale", name, &["standard", "robust", "none"])),
         }
     }
 }
@@ -58,11 +62,20 @@ impl Affine {
     /// z = x.
     pub const IDENTITY: Self = Self { mean: 0.0, scale: 1.0 };
 
-    /// The map for these training values: mean and population standard deviation under [`Scale::Standard`], the identity
+    /// The map for these training values: mean and population standard deviation under [`Scale::Standard`]; median and
+    /// distance of the quartiles under [`Scale::Robust`], or half the range where the quartiles are equal; the identity
     /// under [`Scale::None`]. Values without any spread are centred and keep the scale 1.
     pub fn fit(scale: Scale, values: &[f64]) -> Self {
         match scale {
             Scale::None => Self::IDENTITY,
+            Scale::Robust => {
+                let mut sorted = values.to_vec();
+                sorted.sort_unstable_by(f64::total_cmp);
+                let (Some(&least), Some(&most)) = (sorted.first(), sorted.last()) else { return Self::IDENTITY };
+                let quartiles = quantile(&sorted, 0.75) - quantile(&sorted, 0.25);
+                let spread = if quartiles > 0.0 { quartiles } else { (most - least) / 2.0 };
+                Self { mean: quantile(&sorted, 0.5), scale: if spread > 0.0 { spread } else { 1.0 } }
+            }
             Scale::Standard => {
                 let (mean, deviation) = moments(values);
                 Self { mean, scale: if deviation > 0.0 { deviation } else { 1.0 } }
@@ -91,6 +104,13 @@ impl Affine {
     }
 }
 
+/// The quantile of sorted values at a share of 0 to 1, between two of them on the line that joins them.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let place = share * (sorted.len() - 1) as f64;
+    let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+    below + (above - below) * place.fract()
+}
+
 /// Mean and population standard deviation in two passes, values in order:
 /// mean = x₁ + Σᵢ(xᵢ − x₁)/n, deviation = √(Σᵢ(xᵢ − mean)²/n).
 ///
@@ -114,6 +134,17 @@ mod tests {
         assert_eq!(moments(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]), (5.0, 2.0));
         let z = Affine::fit(Scale::Standard, &[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]);
         assert_eq!((z.to_input(9.0), z.to_raw(2.0)), (2.0, 9.0));
+    }
+
+    #[test]
+    fn the_robust_scale_does_not_see_an_outlier() {
+        // Sorted 1, 2, 3, 4, 1e9: the median 3, the quartiles 2 and 4.
+        assert_eq!(Affine::fit(Scale::Robust, &[4.0, 1e9, 1.0, 3.0, 2.0]), Affine { mean: 3.0, scale: 2.0 });
+        // Quartiles between values: 0.75 · 3 = 2.25 → 3 + 0.25 · 1, 0.75 → 1 + 0.75 · 1.
+        assert_eq!(Affine::fit(Scale::Robust, &[1.0, 2.0, 3.0, 4.0]), Affine { mean: 2.5, scale: 1.5 });
+        // Equal quartiles: half the range.
+        assert_eq!(Affine::fit(Scale::Robust, &[0.0, 0.0, 0.0, 0.0, 6.0]), Affine { mean: 0.0, scale: 3.0 });
+        assert_eq!(Affine::fit(Scale::Robust, &[7.0; 4]), Affine { mean: 7.0, scale: 1.0 });
     }
 
     #[test]

@@ -5,13 +5,24 @@
 //!
 //! 1. **constant**, left out: every row has the same value, or none has any. (One value and some gaps is information.)
 //! 2. **categorical** if named by `--categorical`.
-//! 3. **numeric**: every cell that is not missing is a number.
-//! 4. **date**, left out: every cell that is not missing is an ISO 8601 date (`2024-05-01`), or date and time.
-//! 5. **boolean**: two texts among true/false, yes/no, t/f, y/n, in any case; treated as a category of two.
+//! 3. Every cell that is not missing is a number. **numeric**, unless all are whole and the column's name, split into words
+//!    (`ZipCode`, `zip_code`), ends with one that says that its numbers only name something:
+//!    - id, uuid, guid, or a first column `index` or `Unnamed: 0`: **identifier**, left out, if no two rows have the same;
+//!    - id, code, zip, zipcode, postcode, plz: **categorical** if values repeat, on average in two rows.
+//!
+//!    Digits of one width, some with a zero in front (`02134`), are texts: codes.
+//! 4. **date**: every cell that is not missing is a date, a time of day or both, in the forms of `2024-05-01`, `05/01/2024`,
+//!    `01.05.2024`, `1 May 2024`, with `12:30`, `12:30:05`, `9:05 pm` behind it or alone. In `03/04/2024` the month is first,
+//!    unless a cell of the column shows otherwise.
+//! 5. **boolean**: every text says yes or no, and both occur: true/false, yes/no, t/f, y/n, on/off, ja/nein, oui/non, si/no,
+//!    wahr/falsch, vrai/faux, and among these 1/0; in any case.
 //! 6. An error: at least 200 cells have a value, and at least 95 % of them are numbers. That is a column of numbers with
 //!    some cells to mend, not a category of thousands of values.
-//! 7. **identifier**, left out: more than 100 different texts, and more than half as many as cells with a value.
+//! 7. **text**, left out: more than 100 different texts, more than half as many as cells with a value, and of three words or
+//!    more on average. **identifier**, left out: the same with fewer words.
 //! 8. **categorical**: the rest.
+//!
+//! A column that has the same cells as one before it is a **duplicate**, left out.
 //!
 //! # The rule for the task
 //! Texts are classes. Numbers are classes if they are just 0 and 1, or if they are at most 10 different whole numbers,
@@ -19,10 +30,11 @@
 //! Classes keep the spelling that the file gives them first; classes that are all numbers are in the order of the numbers,
 //! other ones in the order of their bytes.
 
+use crate::calendar;
 use crate::error::{Plain, Quoted, TableError, first_few};
 use crate::levels;
 use crate::note::{Note, counted};
-use crate::table::{Cells, Table, Texts, number};
+use crate::table::{Cells, Table, Texts, are_codes, number};
 use chainrule::Error;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -36,6 +48,10 @@ const MIXED_CELLS: usize = 200;
 const MIXTURES_NOTED: usize = 4;
 /// From this many texts on, a column may be an identifier.
 const IDENTIFIER_LEVELS: usize = 100;
+/// How many rows' cells are looked at before columns are compared.
+const DIGESTED: usize = 1000;
+/// From this many words a text on, texts are prose.
+const PROSE_WORDS: usize = 3;
 /// The most different whole numbers that are taken for classes.
 const WHOLE_CLASSES: usize = 10;
 
@@ -104,10 +120,14 @@ pub enum Kind {
     Ignored,
     /// Left out: the same in every row.
     Constant,
-    /// Left out: dates.
+    /// An input of dates or times.
     Date,
-    /// Left out: texts that differ from row to row.
+    /// Left out: names of single rows.
     Identifier,
+    /// Left out: prose.
+    Text,
+    /// Left out: the same as another column.
+    Duplicate,
 }
 
 impl Kind {
@@ -123,12 +143,14 @@ impl Kind {
             Self::Constant => "constant",
             Self::Date => "date",
             Self::Identifier => "identifier",
+            Self::Text => "text",
+            Self::Duplicate => "duplicate",
         }
     }
 
     /// Whether the network sees the column.
     pub fn is_input(self) -> bool {
-        matches!(self, Self::Numeric | Self::Boolean | Self::Categorical)
+        matches!(self, Self::Numeric | Self::Boolean | Self::Categorical | Self::Date)
     }
 }
 
@@ -137,6 +159,8 @@ impl Kind {
 pub struct Schema {
     /// The kind of each column of the table.
     pub kinds: Vec<Kind>,
+    /// Why each column is of its kind.
+    pub reasons: Vec<String>,
     /// The target's position among the columns.
     pub target: usize,
     /// What is predicted.
@@ -159,7 +183,7 @@ impl Schema {
     /// two rows serve, the target is constant, too large, or has a class of one row; if a column mixes numbers and texts by
     /// mistake, or holds an infinite number; if no input is left.
     pub fn infer(table: &Table, options: &SchemaOptions) -> Result<Self, TableError> {
-        let mut kinds = named_kinds(table, options)?;
+        let kinds = named_kinds(table, options)?;
         let find = |kind| kinds.iter().position(|k| *k == Some(kind));
         let (target, weight) = (find(Kind::Target).unwrap_or_default(), find(Kind::Weight));
 
@@ -175,13 +199,7 @@ impl Schema {
         }
         let (task, labels) = target_kind(table, target, options.task, &rows, &mut notes)?;
 
-        for (position, kind) in kinds.iter_mut().enumerate() {
-            let forced = *kind == Some(Kind::Categorical);
-            if kind.is_none() || forced {
-                *kind = Some(column_kind(table, position, &rows, forced)?);
-            }
-        }
-        let kinds: Vec<Kind> = kinds.into_iter().map(|kind| kind.unwrap_or(Kind::Ignored)).collect();
+        let (kinds, reasons) = column_kinds(table, &kinds, &rows)?;
         if !kinds.iter().any(|kind| kind.is_input()) {
             let why = kinds.iter().zip(table.columns()).filter(|(kind, _)| **kind != Kind::Target);
             let left_out: Vec<String> = why.map(|(kind, c)| format!("{} ({})", c.name(), kind.name())).collect();
@@ -192,10 +210,13 @@ impl Schema {
             kinds.iter().zip(table.columns()).filter(|(k, _)| **k == kind).map(|(_, column)| column.name()).collect()
         };
         notes.extend(Note::columns("left out, the same in every row", &of_kind(Kind::Constant)));
-        notes.extend(Note::columns("left out, dates (numbers made of them would serve)", &of_kind(Kind::Date)));
         let fate = "left out, texts that differ from row to row (--categorical NAME keeps one)";
-        notes.extend(Note::columns(fate, &of_kind(Kind::Identifier)));
-        // Finding the line of a cell reads the file: for the first few columns only.
+        notes.extend(Note::columns(fate, &[of_kind(Kind::Identifier), of_kind(Kind::Text)].concat()));
+        let duplicates = (0..kinds.len()).filter(|&p| kinds[p] == Kind::Duplicate);
+        let duplicates: Vec<String> =
+            duplicates.map(|p| format!("{} ({})", table.columns()[p].name(), reasons[p])).collect();
+        notes.extend(Note::columns("left out", &duplicates));
+        // For the first few columns only.
         let by_default = |name| !options.categorical.iter().any(|forced| forced == name);
         let mixtures = (0..kinds.len())
             .filter(|&p| {
@@ -209,7 +230,16 @@ impl Schema {
                 "{place}: {text} makes texts of a column with {numbers} numbers in {cells} cells"
             )));
         }
-        Ok(Self { kinds, target, task, labels, rows, weights, notes })
+        Ok(Self { kinds, reasons, target, task, labels, rows, weights, notes })
+    }
+
+    /// The kind of each column of a table of which nothing is said, and why.
+    ///
+    /// # Errors
+    /// If a column mixes numbers and texts by mistake, or holds an infinite number.
+    pub fn columns(table: &Table) -> Result<(Vec<Kind>, Vec<String>), TableError> {
+        let rows: Vec<usize> = (0..table.rows()).collect();
+        column_kinds(table, &vec![None; table.columns().len()], &rows)
     }
 
     /// The positions of the inputs among the table's columns.
@@ -361,58 +391,109 @@ fn classes(table: &Table, target: usize, rows: &[usize], values: Option<&[f64]>)
         seen.entry(class).or_insert((code, row, 0)).2 += 1;
     }
     if let Some(&(code, row, _)) = seen.values().filter(|(_, _, count)| *count == 1).min_by_key(|(_, row, _)| *row) {
-        let label = texts.levels()[code].clone();
+        let label = texts.level(code).to_owned();
         return Err(TableError::LoneClass { place: table.place(row, target), label, numeric });
     }
     if seen.len() > MAX_CLASSES {
         let (file, target, got) = (table.name().to_owned(), column.name().to_owned(), seen.len());
         return Err(TableError::ManyClasses { file, target, limit: MAX_CLASSES, got, numeric });
     }
-    let mut labels: Vec<String> = seen.values().map(|(code, _, _)| texts.levels()[*code].clone()).collect();
+    let mut labels: Vec<String> = seen.values().map(|(code, _, _)| texts.level(*code).to_owned()).collect();
     levels::sort(&mut labels);
     Ok(labels)
 }
 
+/// The kind of each column, and why; of some the options say it.
+fn column_kinds(table: &Table, named: &[Option<Kind>], rows: &[usize]) -> Result<(Vec<Kind>, Vec<String>), TableError> {
+    let (mut kinds, mut reasons) = (Vec::new(), Vec::new());
+    for (position, named) in named.iter().enumerate() {
+        let forced = *named == Some(Kind::Categorical);
+        let (kind, reason) = match named {
+            Some(kind) if !forced => (*kind, "named by an option".to_owned()),
+            _ => column_kind(table, position, rows, forced)?,
+        };
+        kinds.push(kind);
+        reasons.push(reason);
+    }
+    // Columns of one digest are compared cell by cell.
+    let mut seen: HashMap<u64, Vec<usize>> = HashMap::new();
+    for position in (0..kinds.len()).filter(|&position| named[position].is_none()) {
+        if !kinds[position].is_input() {
+            continue;
+        }
+        let alike = seen.entry(digest(table, position, rows)).or_default();
+        match alike.iter().find(|&&other| same_cells(table, position, other, rows)) {
+            None => alike.push(position),
+            Some(&other) => {
+                kinds[position] = Kind::Duplicate;
+                reasons[position] = format!("the same as {}", table.columns()[other].name());
+            }
+        }
+    }
+    Ok((kinds, reasons))
+}
+
+/// A number that columns of the same cells share.
+fn digest(table: &Table, position: usize, rows: &[usize]) -> u64 {
+    let mix = |state: u64, value: u64| (state ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let cells = table.columns()[position].cells();
+    rows.iter().take(DIGESTED).fold(0, |state, &row| match cells {
+        Cells::Numbers(numbers) => mix(state, numbers.get(row).to_bits()),
+        Cells::Texts(texts) => texts
+            .get(row)
+            .map_or(mix(state, 0), |text| text.bytes().fold(state, |state, byte| mix(state, u64::from(byte)))),
+    })
+}
+
+fn same_cells(table: &Table, a: usize, b: usize, rows: &[usize]) -> bool {
+    match (table.columns()[a].cells(), table.columns()[b].cells()) {
+        (Cells::Numbers(a), Cells::Numbers(b)) => rows.iter().all(|&row| a.get(row).to_bits() == b.get(row).to_bits()),
+        (Cells::Texts(a), Cells::Texts(b)) => rows.iter().all(|&row| a.get(row) == b.get(row)),
+        _ => false,
+    }
+}
+
 /// Rules 1 to 8.
-fn column_kind(table: &Table, position: usize, rows: &[usize], forced: bool) -> Result<Kind, TableError> {
+fn column_kind(table: &Table, position: usize, rows: &[usize], forced: bool) -> Result<(Kind, String), TableError> {
+    let said = |kind, reason: &str| Ok((kind, reason.to_owned()));
     let texts = match table.columns()[position].cells() {
         Cells::Numbers(values) => {
-            let same = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan());
-            if rows.iter().all(|&row| same(values[row], values[rows[0]])) {
-                return Ok(Kind::Constant);
+            let first = rows.first().map_or(f64::NAN, |&row| values.get(row));
+            let same = |x: f64| x == first || (x.is_nan() && first.is_nan());
+            if rows.iter().all(|&row| same(values.get(row))) {
+                return said(Kind::Constant, if first.is_nan() { "no value at all" } else { "one value" });
             }
             if forced {
-                return Ok(Kind::Categorical);
+                return said(Kind::Categorical, "named by --categorical");
             }
-            table.numbers(position, rows)?;
-            return Ok(Kind::Numeric);
+            return numeric_kind(table, position, rows);
         }
         Cells::Texts(texts) => texts,
     };
     if rows.iter().all(|&row| texts.code(row) == texts.code(rows[0])) {
-        return Ok(Kind::Constant);
+        return said(Kind::Constant, "one value");
     }
     if forced {
-        return Ok(Kind::Categorical);
+        return said(Kind::Categorical, "named by --categorical");
     }
     let counts = level_counts(texts, rows);
     let cells: usize = counts.iter().sum();
-    let levels: Vec<&str> =
-        counts.iter().zip(texts.levels()).filter(|(n, _)| **n > 0).map(|(_, l)| l.as_str()).collect();
-    if levels.iter().all(|level| number(level).is_some()) {
+    let levels: Vec<&str> = counts.iter().zip(texts.levels()).filter(|(n, _)| **n > 0).map(|(_, l)| l).collect();
+    let codes = are_codes(levels.iter().copied());
+    if !codes && levels.iter().all(|level| number(level).is_some()) {
         // The texts are all in rows that do not serve.
-        table.numbers(position, rows)?;
-        return Ok(Kind::Numeric);
+        return numeric_kind(table, position, rows);
     }
-    if levels.iter().all(|level| is_date(level)) {
-        return Ok(Kind::Date);
+    if let Some(order) = calendar::order(levels.iter().copied()) {
+        let day_first = if order == calendar::Order::DayFirst { ", the day first" } else { "" };
+        return Ok((Kind::Date, format!("dates or times{day_first}")));
     }
-    if let [a, b] = levels.as_slice()
-        && truth(a).zip(truth(b)).is_some_and(|((word_a, a), (word_b, b))| word_a == word_b && a != b)
+    if levels.iter().all(|level| truth(level).is_some()) && levels.iter().any(|level| truth(level) != truth(levels[0]))
     {
-        return Ok(Kind::Boolean);
+        return said(Kind::Boolean, "every text says yes or no");
     }
-    if let Some(mixture) = mixture(table, position, rows)
+    if !codes
+        && let Some(mixture) = mixture(table, position, rows)
         && cells >= MIXED_CELLS
         && 100 * mixture.numbers >= 95 * cells
     {
@@ -420,10 +501,63 @@ fn column_kind(table: &Table, position: usize, rows: &[usize], forced: bool) -> 
         let instead = format!("use --categorical {name} or --ignore {name}", name = Plain(name));
         return Err(mixture.error(table, position, instead));
     }
+    let many = format!("{} different texts in {cells} cells", levels.len());
     if levels.len() > IDENTIFIER_LEVELS && 2 * levels.len() > cells {
-        return Ok(Kind::Identifier);
+        let words: usize = levels.iter().map(|level| level.split_whitespace().count()).sum();
+        return Ok(match words >= PROSE_WORDS * levels.len() {
+            true => (Kind::Text, format!("prose: {many}")),
+            false => (Kind::Identifier, many),
+        });
     }
-    Ok(Kind::Categorical)
+    Ok((Kind::Categorical, if codes { format!("codes with a zero in front: {many}") } else { many }))
+}
+
+/// Rule 3.
+fn numeric_kind(table: &Table, position: usize, rows: &[usize]) -> Result<(Kind, String), TableError> {
+    let column = &table.columns()[position];
+    let values = table.numbers(position, rows)?;
+    let words = words(column.name());
+    let last = words.last().map_or("", String::as_str);
+    let row_name = position == 0 && (words == ["index"] || words == ["unnamed", "0"]);
+    let (identifies, codes) = (
+        row_name || matches!(last, "id" | "uuid" | "guid"),
+        matches!(last, "id" | "code" | "zip" | "zipcode" | "postcode" | "plz"),
+    );
+    if identifies || codes {
+        let mut present: Vec<f64> = values.iter().copied().filter(|x| !x.is_nan()).collect();
+        let whole = present.iter().all(|x| *x == x.trunc());
+        present.sort_by(f64::total_cmp);
+        let cells = present.len();
+        present.dedup();
+        if whole && identifies && present.len() == cells && cells == rows.len() {
+            return Ok((Kind::Identifier, "whole numbers that name single rows".to_owned()));
+        }
+        if whole && codes && 2 * present.len() <= cells {
+            let levels = present.len();
+            return Ok((
+                Kind::Categorical,
+                format!("named as a code, {levels} different whole numbers in {cells} cells"),
+            ));
+        }
+    }
+    Ok((Kind::Numeric, "every value is a number".to_owned()))
+}
+
+/// The words of a column's name, in small letters: `zipCode_2` is zip, code, 2.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut small = false;
+    for c in name.chars() {
+        if !c.is_alphanumeric() || (small && c.is_uppercase()) {
+            words.push(String::new());
+        }
+        small = c.is_lowercase();
+        if c.is_alphanumeric() {
+            words.last_mut().into_iter().for_each(|word| word.extend(c.to_lowercase()));
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// How many of the rows have each level.
@@ -437,14 +571,13 @@ pub(crate) fn level_counts(texts: &Texts, rows: &[usize]) -> Vec<usize> {
     counts
 }
 
-/// Which pair of words for yes and no a text belongs to, and which of the two it is.
-pub(crate) fn truth(text: &str) -> Option<(&'static str, bool)> {
-    const WORDS: [(&str, &str); 4] = [("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n")];
-    let text = text.trim();
-    WORDS.iter().find_map(|(yes, no)| {
-        let truth = text.eq_ignore_ascii_case(yes);
-        (truth || text.eq_ignore_ascii_case(no)).then_some((*yes, truth))
-    })
+/// Whether a text says yes or no.
+pub(crate) fn truth(text: &str) -> Option<bool> {
+    const YES: [&str; 13] = ["true", "yes", "t", "y", "on", "ja", "oui", "si", "sí", "wahr", "vrai", "1", "1.0"];
+    const NO: [&str; 11] = ["false", "no", "f", "n", "off", "nein", "non", "falsch", "faux", "0", "0.0"];
+    let text = text.trim().to_lowercase();
+    let said = |words: &[&str]| words.contains(&text.as_str());
+    said(&YES).then_some(true).or(said(&NO).then_some(false))
 }
 
 /// Numbers and texts in one column.
@@ -467,63 +600,8 @@ impl Mixture {
 fn mixture(table: &Table, position: usize, rows: &[usize]) -> Option<Mixture> {
     let Cells::Texts(texts) = table.columns()[position].cells() else { return None };
     let counts = level_counts(texts, rows);
-    let is_number: Vec<bool> = texts.levels().iter().map(|level| number(level).is_some()).collect();
+    let is_number: Vec<bool> = texts.levels().map(|level| number(level).is_some()).collect();
     let numbers = counts.iter().zip(&is_number).filter(|(_, n)| **n).map(|(count, _)| count).sum();
     let row = *rows.iter().find(|&&row| texts.code(row).is_some_and(|code| !is_number[code]))?;
     Some(Mixture { numbers, cells: counts.iter().sum(), row, text: texts.get(row)?.to_owned() })
-}
-
-/// `2024-05-01`, or with a time after `T` or a blank: `2024-05-01T12:30`, `… 12:30:05.25Z`, `…+02:00`.
-fn is_date(text: &str) -> bool {
-    let text = text.trim().as_bytes();
-    let Some((date, rest)) = text.split_at_checked(10) else { return false };
-    if date[4] != b'-' || date[7] != b'-' {
-        return false;
-    }
-    let (Some(year), Some(month), Some(day)) = (digits(&date[..4]), digits(&date[5..7]), digits(&date[8..])) else {
-        return false;
-    };
-    let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    let days = match month {
-        2 => 28 + u32::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return false,
-    };
-    (1..=days).contains(&day) && (rest.is_empty() || (matches!(rest[0], b'T' | b't' | b' ') && is_time(&rest[1..])))
-}
-
-fn is_time(text: &[u8]) -> bool {
-    let Some(mut rest) = clock(text) else { return false };
-    if let Some((b':', seconds)) = rest.split_first().map(|(c, rest)| (*c, rest)) {
-        if seconds.len() < 2 || digits(&seconds[..2]).is_none_or(|s| s > 60) {
-            return false;
-        }
-        rest = &seconds[2..];
-        if let Some((b'.' | b',', fraction)) = rest.split_first().map(|(c, rest)| (*c, rest)) {
-            let length = fraction.iter().take_while(|c| c.is_ascii_digit()).count();
-            if length == 0 {
-                return false;
-            }
-            rest = &fraction[length..];
-        }
-    }
-    match rest {
-        b"" | b"Z" | b"z" => true,
-        [b'+' | b'-', hour @ ..] if hour.len() == 2 => digits(hour).is_some_and(|h| h < 24),
-        [b'+' | b'-', h1, h2, m1, m2] => clock(&[*h1, *h2, b':', *m1, *m2]).is_some(),
-        [b'+' | b'-', offset @ ..] => clock(offset).is_some_and(<[u8]>::is_empty),
-        _ => false,
-    }
-}
-
-/// What follows `HH:MM`.
-fn clock(text: &[u8]) -> Option<&[u8]> {
-    let (clock, rest) = text.split_at_checked(5)?;
-    let good = digits(&clock[..2])? < 24 && clock[2] == b':' && digits(&clock[3..])? < 60;
-    good.then_some(rest)
-}
-
-fn digits(text: &[u8]) -> Option<u32> {
-    text.iter().try_fold(0, |value, c| c.is_ascii_digit().then(|| 10 * value + u32::from(c - b'0')))
 }

@@ -1,19 +1,31 @@
 //! A table in memory: named columns of numbers or of texts, and the way back to the file for messages.
 //!
 //! # Missing cells
-//! A cell is missing if, without surrounding blanks, it is empty or one of `NA`, `N/A`, `NaN`, `nan`, `null`, `NULL`,
-//! `None` and `?`. This is the one rule, for numbers, categories, targets and weights alike.
+//! A cell is missing if, without surrounding blanks, it is empty or one of `NA`, `N/A`, `#N/A`, `<NA>`, `NaN`, `nan`, `NaT`,
+//! `null`, `NULL`, `None` and `?`. This is the one rule, for numbers, categories, targets and weights alike.
 //!
 //! # Numbers
 //! A cell is a number if, without surrounding blanks, it is one to Rust's `f64` parser: `12`, `-0.5`, `.5`, `1e-3`, and
-//! `inf` or `1e999`, which are infinite and an error where the column is used. Thousands separators, decimal commas,
-//! units and hexadecimal digits make a text. A column is one of numbers if all its cells are numbers or missing.
+//! `inf` or `1e999`, which are infinite and an error where the column is used. Thousands separators, units and hexadecimal
+//! digits make a text; so does a decimal comma, but in a file whose cells are separated by semicolons (there a point does). A column is one of
+//! numbers if all its cells are numbers or missing, unless they are codes: digits of one width, some with a zero in front
+//! (`02134`, `10001`).
+//!
+//! # Spelling
+//! Where a number is wanted as a text (labels, `--categorical`), it appears as it stands in the file if all cells of its
+//! column share a style (`1`, `2.5`; `1.0`, `2.5`; `1.00`, `2.50`), else as its shortest decimal.
 
-use crate::csv_file;
+use crate::csv_file::{self, Dialect, Lines};
 use crate::error::{Place, TableError};
+use crate::numbers::Spelled;
+use crate::texts::Coder;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Read;
+
+pub use crate::numbers::Numbers;
+pub(crate) use crate::numbers::number;
+pub use crate::texts::Texts;
 
 /// The most columns a table may have.
 pub const MAX_COLUMNS: usize = 100_000;
@@ -28,7 +40,7 @@ pub const MAX_NUMBER: f64 = 1e100;
 /// let table = Table::read_csv(csv.as_bytes(), "houses.csv")?;
 /// assert_eq!((table.rows(), table.columns().len()), (2, 2));
 /// let Cells::Numbers(rooms) = table.columns()[0].cells() else { unreachable!() };
-/// assert!(rooms[0] == 3.0 && rooms[1].is_nan());
+/// assert!(rooms.get(0) == 3.0 && rooms.get(1).is_nan());
 /// # Ok::<(), chainrule_table::TableError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -36,9 +48,9 @@ pub struct Table {
     name: String,
     rows: usize,
     columns: Vec<Column>,
-    /// The CSV text that the table came from. Numbers do not keep their spelling (`007`, `1.50`), and rows do not keep
-    /// their line: both are needed rarely (labels, `--categorical`, messages), and reading again is cheap and exact.
-    text: Option<String>,
+    /// Where the rows stand in the text that they came from.
+    lines: Option<Lines>,
+    dialect: Option<Dialect>,
 }
 
 /// A column: its name and a cell for each row.
@@ -52,38 +64,40 @@ pub struct Column {
 #[derive(Clone, Debug)]
 pub enum Cells {
     /// Numbers; NaN where missing.
-    Numbers(Vec<f64>),
+    Numbers(Numbers),
     /// Texts, at least one of which is no number.
     Texts(Texts),
 }
 
-/// A column of texts: the distinct texts ("levels") in order of first appearance, and for each row its level.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Texts {
-    levels: Vec<String>,
-    codes: Vec<u32>,
-}
-
-/// The code of a missing text.
-const MISSING: u32 = u32::MAX;
-
 impl Table {
-    /// Reads CSV (RFC 4180: commas, quotes, `""` for a quote; UTF-8 with or without a byte order mark; lines end with LF,
-    /// CR LF or CR). Line 1 holds the column names, which lose surrounding blanks; lines with nothing on them are skipped;
-    /// a last line without a line end is data. `name` is what messages call the table.
+    /// Reads CSV (RFC 4180: quotes, `""` for a quote; UTF-8 with or without a byte order mark; lines end with LF, CR LF or
+    /// CR). Line 1 holds the column names, which lose surrounding blanks; the cells' separator is the one of comma,
+    /// semicolon, tab and bar that this line has most of. Lines with nothing on them are skipped; a last line without a
+    /// line end is data. `name` is what messages call the table.
     ///
-    /// Takes memory for the text, 8 bytes per number, and 4 bytes per text plus each distinct text once.
+    /// Takes memory for the columns, not for the text: 4 bytes for a decimal of up to 9 digits, 8 for another number, and 4
+    /// bytes per text plus each distinct text once.
     ///
     /// # Errors
     /// If the bytes cannot be read, are no UTF-8 or hold a zero byte; if there are no names or no rows; if a name is empty
     /// or comes twice; if a row has too many or too few fields, a quote is left open, or a limit is passed.
-    pub fn read_csv(mut source: impl Read, name: &str) -> Result<Self, TableError> {
-        let mut bytes = Vec::new();
-        source.read_to_end(&mut bytes).map_err(|error| TableError::io(name, &error))?;
-        let text = csv_file::decode(bytes, name)?;
-        let columns = csv_file::columns(&text, name)?;
+    pub fn read_csv(source: impl Read, name: &str) -> Result<Self, TableError> {
+        Self::read_csv_with(source, name, 1)
+    }
+
+    /// As [`Self::read_csv`], on so many threads; the table does not depend on their number.
+    ///
+    /// # Errors
+    /// As [`Self::read_csv`].
+    pub fn read_csv_with(source: impl Read, name: &str, threads: usize) -> Result<Self, TableError> {
+        let (columns, lines, dialect) = csv_file::read(source, name, threads)?;
         let rows = columns.first().map_or(0, |column| column.cells.len());
-        Ok(Self { name: name.to_owned(), rows, columns, text: Some(text) })
+        Ok(Self { name: name.to_owned(), rows, columns, lines: Some(lines), dialect: Some(dialect) })
+    }
+
+    /// Some rows of a file.
+    pub(crate) fn of_rows(name: &str, rows: usize, columns: Vec<Column>, lines: Lines) -> Self {
+        Self { name: name.to_owned(), rows, columns, lines: Some(lines), dialect: None }
     }
 
     /// A table of columns from elsewhere.
@@ -100,7 +114,7 @@ impl Table {
         if rows == 0 {
             return Err(TableError::NoRows { file: name.to_owned() });
         }
-        Ok(Self { name: name.to_owned(), rows, columns, text: None })
+        Ok(Self { name: name.to_owned(), rows, columns, lines: None, dialect: None })
     }
 
     /// What messages call the table.
@@ -128,52 +142,35 @@ impl Table {
         self.columns.iter().enumerate().map(|(position, column)| (column.name.as_str(), position)).collect()
     }
 
-    /// The columns at `positions` as texts. Numbers appear as they are spelled in the file, or as their shortest decimal
-    /// if the table came from no text.
+    /// How the file marked cells and decimals, if the table came from CSV.
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.dialect
+    }
+
+    /// The columns at `positions` as texts; of numbers, their spelling.
     pub fn texts(&self, positions: &[usize]) -> Vec<Cow<'_, Texts>> {
-        let numeric: Vec<usize> =
-            positions.iter().copied().filter(|&p| matches!(self.columns[p].cells, Cells::Numbers(_))).collect();
-        let mut spelled = match &self.text {
-            Some(text) if !numeric.is_empty() => csv_file::texts(text, &numeric),
-            _ => numeric.iter().map(|&position| self.decimals(position)).collect(),
-        }
-        .into_iter();
-        positions
-            .iter()
-            .map(|&position| match &self.columns[position].cells {
-                Cells::Texts(texts) => Cow::Borrowed(texts),
-                Cells::Numbers(_) => Cow::Owned(spelled.next().unwrap_or_default()),
-            })
-            .collect()
-    }
-
-    fn decimals(&self, position: usize) -> Texts {
-        match &self.columns[position].cells {
-            Cells::Texts(texts) => texts.clone(),
-            Cells::Numbers(values) => {
+        let texts = |&position: &usize| match &self.columns[position].cells {
+            Cells::Texts(texts) => Cow::Borrowed(texts),
+            Cells::Numbers(numbers) => {
                 let mut coder = Coder::default();
-                for value in values {
-                    coder.push(&value.to_string()); // NaN is spelled `NaN`: missing.
-                }
-                coder.finish()
+                (0..numbers.len()).for_each(|row| coder.push(&numbers.spelling(row)));
+                Cow::Owned(coder.finish())
             }
-        }
+        };
+        positions.iter().map(texts).collect()
     }
 
-    /// The cell as it stands in the file.
+    /// The cell as a text; of a number, its spelling. Empty where missing.
     pub fn spelling(&self, row: usize, position: usize) -> String {
-        if let Some(text) = &self.text {
-            return csv_file::locate(text, row, position).1;
-        }
         match &self.columns[position].cells {
-            Cells::Numbers(values) => values[row].to_string(),
+            Cells::Numbers(numbers) => numbers.spelling(row),
             Cells::Texts(texts) => texts.get(row).unwrap_or_default().to_owned(),
         }
     }
 
     /// Where a cell stands, for a message.
     pub fn place(&self, row: usize, position: usize) -> Box<Place> {
-        let line = self.text.as_ref().map(|text| csv_file::locate(text, row, position).0);
+        let line = self.lines.as_ref().map(|lines| lines.of(row));
         Box::new(Place { file: self.name.clone(), line, row, column: self.columns[position].name.clone() })
     }
 
@@ -183,14 +180,14 @@ impl Table {
     /// At the first cell that is a text, or larger than [`MAX_NUMBER`] in size.
     pub fn numbers(&self, position: usize, rows: &[usize]) -> Result<Vec<f64>, TableError> {
         let numbers: Vec<f64> = match &self.columns[position].cells {
-            Cells::Numbers(values) => rows.iter().map(|&row| values[row]).collect(),
+            Cells::Numbers(values) => values.gather(rows),
             Cells::Texts(texts) => {
-                let levels: Vec<Option<f64>> = texts.levels.iter().map(|level| number(level)).collect();
+                let levels: Vec<Option<f64>> = texts.levels().map(number).collect();
                 let value = |&row: &usize| match texts.code(row) {
                     None => Ok(f64::NAN),
                     Some(code) => levels[code].ok_or_else(|| TableError::NotANumber {
                         place: self.place(row, position),
-                        got: texts.levels[code].clone(),
+                        got: texts.level(code).to_owned(),
                     }),
                 };
                 rows.iter().map(value).collect::<Result<_, _>>()?
@@ -210,7 +207,7 @@ impl Table {
 impl Column {
     /// A column of numbers; NaN where missing.
     pub fn numbers(name: &str, values: Vec<f64>) -> Self {
-        Self { name: name.to_owned(), cells: Cells::Numbers(values) }
+        Self::of_numbers(name, values.into_iter().collect())
     }
 
     /// A column of texts; `None`, or a text that the rule of this module calls missing, where missing. It becomes one of
@@ -220,19 +217,33 @@ impl Column {
         for cell in cells {
             coder.push(cell.unwrap_or_default());
         }
-        let texts = coder.finish();
-        let numbers: Option<Vec<f64>> = texts.levels.iter().map(|level| number(level)).collect();
-        let cells = match numbers {
-            Some(levels) => Cells::Numbers(
-                (0..texts.codes.len()).map(|row| texts.code(row).map_or(f64::NAN, |code| levels[code])).collect(),
-            ),
-            None => Cells::Texts(texts),
-        };
-        Self { name: name.to_owned(), cells }
+        Self::of_texts(name, coder.finish(), b'.')
     }
 
-    pub(crate) fn new(name: String, cells: Cells) -> Self {
-        Self { name, cells }
+    pub(crate) fn of_numbers(name: &str, numbers: Numbers) -> Self {
+        Self { name: name.to_owned(), cells: Cells::Numbers(numbers) }
+    }
+
+    /// A column of numbers if all texts are numbers and they are no codes.
+    pub(crate) fn of_texts(name: &str, texts: Texts, point: u8) -> Self {
+        let levels: Option<Vec<Spelled>> = match are_codes(texts.levels()) {
+            true => None,
+            false => texts.levels().map(|level| Spelled::read(level, point)).collect(),
+        };
+        let cells = match levels {
+            None => Cells::Texts(texts),
+            Some(levels) => {
+                let mut numbers = Numbers::default();
+                for row in 0..texts.len() {
+                    match texts.code(row) {
+                        None => numbers.push_missing(),
+                        Some(code) => numbers.push_spelled(levels[code]),
+                    }
+                }
+                Cells::Numbers(numbers)
+            }
+        };
+        Self { name: name.to_owned(), cells }
     }
 
     /// The name.
@@ -246,12 +257,20 @@ impl Column {
     }
 }
 
+/// Digits of one width, two or more, some with a zero in front.
+pub(crate) fn are_codes<'a>(mut texts: impl Iterator<Item = &'a str> + Clone) -> bool {
+    let width = texts.clone().next().map_or(0, str::len);
+    width > 1
+        && texts.clone().all(|text| text.len() == width && text.bytes().all(|byte| byte.is_ascii_digit()))
+        && texts.any(|text| text.starts_with('0'))
+}
+
 impl Cells {
     /// The number of rows.
     pub fn len(&self) -> usize {
         match self {
             Self::Numbers(values) => values.len(),
-            Self::Texts(texts) => texts.codes.len(),
+            Self::Texts(texts) => texts.len(),
         }
     }
 
@@ -263,78 +282,15 @@ impl Cells {
     /// Whether the cell of that row is missing.
     pub fn is_missing(&self, row: usize) -> bool {
         match self {
-            Self::Numbers(values) => values[row].is_nan(),
-            Self::Texts(texts) => texts.codes[row] == MISSING,
+            Self::Numbers(values) => values.get(row).is_nan(),
+            Self::Texts(texts) => texts.code(row).is_none(),
         }
-    }
-}
-
-impl Texts {
-    /// The distinct texts, in order of first appearance.
-    pub fn levels(&self) -> &[String] {
-        &self.levels
-    }
-
-    /// The position in [`Self::levels`] of the text in that row; none where missing.
-    pub fn code(&self, row: usize) -> Option<usize> {
-        let code = self.codes[row];
-        (code != MISSING).then_some(code as usize)
-    }
-
-    /// The text in that row; none where missing.
-    pub fn get(&self, row: usize) -> Option<&str> {
-        self.code(row).map(|code| self.levels[code].as_str())
-    }
-}
-
-/// Collects texts and gives each distinct one its code.
-#[derive(Default)]
-pub(crate) struct Coder {
-    /// Owns each distinct text once; the list of levels is made of them at the end.
-    codes_of: HashMap<Box<str>, u32>,
-    codes: Vec<u32>,
-}
-
-impl Coder {
-    pub(crate) fn with_missing(rows: usize) -> Self {
-        Self { codes_of: HashMap::new(), codes: vec![MISSING; rows] }
-    }
-
-    pub(crate) fn push(&mut self, text: &str) {
-        let code = if is_missing(text.trim()) {
-            MISSING
-        } else if let Some(&code) = self.codes_of.get(text) {
-            code
-        } else {
-            let code = self.codes_of.len() as u32; // The reader stops before 2³² rows.
-            self.codes_of.insert(text.into(), code);
-            code
-        };
-        self.codes.push(code);
-    }
-
-    pub(crate) fn finish(self) -> Texts {
-        let mut levels = vec![String::new(); self.codes_of.len()];
-        for (level, code) in self.codes_of {
-            levels[code as usize] = level.into_string();
-        }
-        Texts { levels, codes: self.codes }
     }
 }
 
 /// The rule for missing cells, on a text without surrounding blanks.
-fn is_missing(trimmed: &str) -> bool {
-    matches!(trimmed, "" | "NA" | "N/A" | "NaN" | "nan" | "null" | "NULL" | "None" | "?")
-}
-
-/// The number that a cell holds; NaN if it is missing, `None` if it is another text.
-pub(crate) fn number(cell: &str) -> Option<f64> {
-    let trimmed = cell.trim();
-    if is_missing(trimmed) {
-        return Some(f64::NAN);
-    }
-    // The parser also takes other spellings of "not a number" (`-NAN`): those are texts here.
-    trimmed.parse().ok().filter(|x: &f64| !x.is_nan())
+pub(crate) fn is_missing(trimmed: &str) -> bool {
+    matches!(trimmed, "" | "NA" | "N/A" | "#N/A" | "<NA>" | "NaN" | "nan" | "NaT" | "null" | "NULL" | "None" | "?")
 }
 
 /// Every column has a name, and its own.

@@ -148,13 +148,13 @@ impl ClassTarget {
         let cells = table.columns()[position].cells();
         let labels = Levels::new(&self.labels);
         let known: Vec<Option<usize>> = match cells {
-            Cells::Texts(texts) => texts.levels().iter().map(|text| labels.find(text)).collect(),
+            Cells::Texts(texts) => texts.levels().map(|text| labels.find(text)).collect(),
             Cells::Numbers(_) => Vec::new(),
         };
         let class = |&row: &usize| {
             let class = match cells {
                 Cells::Texts(texts) => texts.code(row).and_then(|code| known[code]),
-                Cells::Numbers(values) => labels.find_number(values[row]),
+                Cells::Numbers(values) => labels.find_number(values.get(row)),
             };
             class.map(|class| class as u32).ok_or_else(|| match cells.is_missing(row) {
                 true => TableError::MissingCell { place: table.place(row, position) },

@@ -115,13 +115,6 @@ fn columns_without_a_name_or_of_one_name() {
 }
 
 #[test]
-fn another_separator() {
-    let text = "houses.csv: line 1: the columns seem to be separated by";
-    assert_eq!(refused("a;b\n1;2\n"), format!("{text} semicolons; save the table with commas"));
-    assert_eq!(refused("a\tb\n1\t2\n"), format!("{text} tabs; save the table with commas"));
-}
-
-#[test]
 fn more_than_is_taken() {
     let names: Vec<String> = (0..200_000).map(|i| format!("c{i}")).collect();
     assert_eq!(refused(names.join(",")), "houses.csv: 200000 columns; at most 100000 are taken");
@@ -165,7 +158,7 @@ fn one_column_for_two_purposes() {
 #[test]
 fn a_constant_target() {
     let text =
-        "houses.csv: the target `y` is `7.0` in every row, so there is nothing to learn; name another with --target";
+        "houses.csv: the target `y` is `7` in every row, so there is nothing to learn; name another with --target";
     assert_eq!(not_inferred("x,y\n1,7.0\n2,7\n3,\n"), text);
     let text =
         "houses.csv: the target `y` is `good` in every row, so there is nothing to learn; name another with --target";
@@ -178,8 +171,10 @@ fn a_target_too_large() {
         let range = "expected a number between -1e100 and 1e100";
         format!("houses.csv: line 4, column `y`: {range}, got `{got}`; mend the cell or leave it empty")
     };
-    for got in ["1e300", "-1e300", "inf", "-Infinity", "1e999"] {
-        assert_eq!(not_inferred(format!("x,y\n1,1.5\n2,3\n3,{got}\n")), text(got));
+    for (cell, got) in
+        [("1e300", "1e300"), ("-1e300", "-1e300"), ("inf", "inf"), ("-Infinity", "-inf"), ("1e999", "inf")]
+    {
+        assert_eq!(not_inferred(format!("x,y\n1,1.5\n2,3\n3,{cell}\n")), text(got));
     }
 }
 
@@ -201,7 +196,7 @@ fn a_target_that_f32_cannot_square() {
 #[test]
 fn an_infinite_input() {
     let csv = "x,y\n1,1.5\n1e999,3\n3,4.5\n";
-    let text = "houses.csv: line 3, column `x`: expected a number between -1e100 and 1e100, got `1e999`; \
+    let text = "houses.csv: line 3, column `x`: expected a number between -1e100 and 1e100, got `inf`; \
                 mend the cell or leave it empty";
     assert_eq!(not_inferred(csv), text);
     // Nothing is wrong with it where it is not used.
@@ -249,7 +244,7 @@ fn a_class_with_one_row() {
                 add rows, remove this one or merge the class with another";
     assert_eq!(not_inferred("x,y\n1,good\n2,good\n3,so-so\n4,bad\n5,bad\n"), text);
     let classes = SchemaOptions { task: Some(Task::Classification), ..options("y") };
-    let text = "houses.csv: line 4, column `y`: class `07` has one row, expected at least 2; \
+    let text = "houses.csv: line 4, column `y`: class `7` has one row, expected at least 2; \
                 add rows, remove this one, or use --task regression";
     assert_eq!(not_inferred_with("x,y\n1,1\n2,1.0\n3,07\n", &classes), text);
 }
@@ -298,8 +293,8 @@ fn weights_that_make_no_sense() {
 #[test]
 fn no_column_to_predict_from() {
     assert_eq!(not_inferred("y\n1\n2\n"), "houses.csv: no column to predict `y` from; add columns");
-    let text = "houses.csv: no column to predict `y` from; left out: `a (constant)`, `b (date)`";
-    assert_eq!(not_inferred("a,b,y\n1,2024-01-01,1\n1,2024-02-01,2\n"), text);
+    let text = "houses.csv: no column to predict `y` from; left out: `a (constant)`, `id (identifier)`";
+    assert_eq!(not_inferred("a,id,y\n1,7,1\n1,8,2\n"), text);
 }
 
 /// A model's columns, fitted on x = 1, 2, 3 and c = p, q, r.
@@ -352,18 +347,19 @@ fn a_label_that_the_model_does_not_know() {
 
 #[test]
 fn a_table_that_would_be_too_large_once_encoded() {
-    // 3,000 rows of 800 columns with 1,000 categories each (a few megabytes) would be 2.4 thousand million numbers.
-    let names: Vec<String> = (0..800).map(|i| format!("c{i}")).collect();
+    // 5,000 rows of 500 columns with 1,000 categories each (a few megabytes) would be 2.5 thousand million numbers.
+    let names: Vec<String> = (0..500).map(|i| format!("c{i}")).collect();
     let mut csv = format!("y,{}\n", names.join(","));
-    for i in 0..3000 {
-        csv += &format!("{i}.5{}\n", format!(",a{}", i % 1000).repeat(800));
+    for i in 0..5000 {
+        let cells: String = (0..500).map(|c| format!(",a{}", (i + c) % 1000)).collect();
+        csv += &format!("{i}.5{cells}\n");
     }
     let table = read(csv).unwrap();
     let schema = Schema::infer(&table, &options("y")).unwrap();
     let text = Encoder::fit(&table, &schema, &[0, 1], Scale::Standard).map(|(encoder, _)| encoder.width());
-    assert_eq!(text, Ok(800));
+    assert_eq!(text, Ok(500));
     let error = Encoder::fit(&table, &schema, &schema.rows, Scale::Standard).unwrap_err().to_string();
-    assert!(error.starts_with("houses.csv: 3000 rows by 800000 encoded columns do not fit; `c"), "{error}");
+    assert!(error.starts_with("houses.csv: 5000 rows by 500000 encoded columns do not fit; `c"), "{error}");
 }
 
 #[test]

@@ -7,10 +7,11 @@
 
 use crate::error::Error;
 use crate::kernels::{FloatEnvironment, InstructionSet, Processor, Scratch};
+use crate::layer::dense::Panels;
 use crate::layer::{Layer, batch_norm, dense, dropout, heads, layer_norm, members, piecewise};
 use crate::loss::Loss;
 use crate::matrix::{Matrix, MatrixRef};
-use crate::network::{Network, Role};
+use crate::network::{Network, ParameterLayout, Plan, Role, Segment};
 use crate::random::{Purpose, Stream};
 use crate::scalar::Scalar;
 use std::ops::Range;
@@ -107,6 +108,47 @@ struct Norm<T> {
     bounds: Vec<usize>,
 }
 
+/// What the worker keeps to whom a range of the parameters belongs.
+#[derive(Debug)]
+struct Owner<T> {
+    scratch: Scratch<T>,
+    /// For each layer, the rows of W in the range, if it is a dense one: all workers read them.
+    panels: Vec<Option<Panels<T>>>,
+}
+
+impl<T: Scalar> Owner<T> {
+    /// Lays out the weights in `range` for the products of a batch.
+    fn lay_out(&mut self, network: &Network<T>, range: Range<usize>, set: InstructionSet, backward: bool) {
+        let first = first_with_parameters(network);
+        for segment in network.layout().segments().iter().filter(|segment| has_panels(network.layers(), segment)) {
+            let part = segment.range.start.max(range.start)..segment.range.end.min(range.end);
+            if part.is_empty() {
+                continue;
+            }
+            let row = |at: usize| (at - segment.range.start) / segment.shape[1];
+            let inputs = row(part.start)..row(part.end);
+            let weights = MatrixRef::new(inputs.len(), segment.shape[1], &network.parameters()[part]);
+            self.panels[segment.layer].get_or_insert_with(|| Panels::new(inputs)).fill(
+                set,
+                weights.expect("whole rows of W"),
+                backward && segment.layer > first,
+            );
+        }
+    }
+}
+
+/// Whether a segment is the weights of a dense layer that tiles are worth laying out for.
+fn has_panels(layers: &[Layer], segment: &Segment) -> bool {
+    segment.role == Role::Weights
+        && matches!(layers[segment.layer], Layer::Dense { .. })
+        && segment.shape.iter().all(|&n| n > 1)
+}
+
+/// The first layer with parameters: no delta is needed before it.
+fn first_with_parameters<T: Scalar>(network: &Network<T>) -> usize {
+    network.layout().segments().first().map_or(0, |segment| segment.layer)
+}
+
 /// All that passes write: activations, deltas, statistics. Made once for a network and a largest batch; a pass through
 /// it allocates nothing.
 #[derive(Debug)]
@@ -118,9 +160,9 @@ pub struct Workspace<T> {
     norms: Vec<Norm<T>>,
     /// The layers between which a training pass needs no barrier: every span but the first starts with a batch norm.
     spans: Vec<Range<usize>>,
-    /// The ranges of the parameters, and each one's scratch.
+    /// The ranges of the parameters, and their owners.
     bounds: Vec<usize>,
-    scratches: Vec<Scratch<T>>,
+    owners: Vec<Owner<T>>,
     most_rows: usize,
     rows: usize,
     members: usize,
@@ -130,6 +172,13 @@ pub struct Workspace<T> {
 const ROWS_TOGETHER: usize = 8;
 /// And columns of a batch norm.
 const COLUMNS_TOGETHER: usize = 16;
+/// From so many rows on, weights are laid out for a batch's products.
+const WORTH_LAYING_OUT: usize = 24;
+/// So many rows pass a dense layer and the layers behind it before the next ones do, so that those find them in the
+/// cache: some tiles' rows.
+const ROWS_AT_ONCE: usize = 56;
+/// Unless the layer's weights are more than this: they would be read anew too often.
+const WEIGHTS_AT_ONCE: usize = 512 * 1024;
 
 impl<T: Scalar> Workspace<T> {
     /// Room for batches of up to `most_rows` rows, shared out among `shares` workers.
@@ -202,8 +251,8 @@ impl<T: Scalar> Workspace<T> {
         cuts.push(n);
         let spans = cuts.windows(2).map(|cut| cut[0]..cut[1]).collect();
         let bounds = parameter_bounds(network, shares);
-        let scratches = (0..shares).map(|_| Scratch::new()).collect();
-        Self { blocks, delta_of, norms, spans, bounds, scratches, most_rows, rows: 0, members }
+        let owners = (0..shares).map(|_| Owner { scratch: Scratch::new(), panels: (0..n).map(|_| None).collect() });
+        Self { blocks, delta_of, norms, spans, bounds, owners: owners.collect(), most_rows, rows: 0, members }
     }
 
     /// Room to pass `rows` rows forward, some at a time.
@@ -228,9 +277,14 @@ impl<T: Scalar> Workspace<T> {
         self.blocks.len()
     }
 
-    /// The bounds of the parameter ranges, one more than there are shares.
-    pub(crate) fn bounds(&self) -> &[usize] {
-        &self.bounds
+    /// Lays out the weights for the products of batches, where batches have rows enough to make up for it.
+    fn lay_out_weights(&mut self, network: &Network<T>, processor: &Processor, backward: bool) {
+        if self.most_rows * self.members >= WORTH_LAYING_OUT {
+            let (set, bounds) = (processor.instruction_set(), &self.bounds);
+            processor.team.each(&mut self.owners, |share, owner| {
+                owner.lay_out(network, bounds[share]..bounds[share + 1], set, backward);
+            });
+        }
     }
 
     /// The output of layer `k` − 1 in the last pass, X⁽⁰⁾ for k = 0, by rows of the batch.
@@ -368,55 +422,97 @@ impl<'a, T: Scalar> Pass<'a, T> {
         }
     }
 
-    fn forward(&self, block: &mut Block<T>, layers: Range<usize>, norms: &[Norm<T>]) {
-        for k in layers {
-            let slot = &self.network.slots[k];
-            let (before, after) = block.outputs.split_at_mut(k + 1);
-            let (x, y) = (&before[k], &mut after[0]);
-            let second = &self.network.parameters[slot.second.clone()];
-            match &self.network.layers()[k] {
-                Layer::Dense { .. } => {
-                    let weights = self.network.weights(k);
-                    let (x, y) = (x.view().cut_rows(slot.members), y.view_mut().cut_rows(slot.members));
-                    dense::forward(self.set, &mut block.scratch, weights, second, x, y);
+    /// Whether layer `k` takes each row for itself, element by element or nearly so.
+    fn takes_rows(&self, k: usize) -> bool {
+        match &self.network.layers()[k] {
+            Layer::Activation(activation) => !activation.is_own(),
+            layer => matches!(layer, Layer::Dropout { .. } | Layer::LayerNorm { .. }),
+        }
+    }
+
+    /// How many of a block's rows pass layer `k` before the next ones do.
+    fn rows_at_once(&self, k: usize, rows: usize) -> usize {
+        let slot = &self.network.slots[k];
+        match self.network.layers()[k] {
+            Layer::Dense { .. } if slot.first.len() * T::BYTES <= WEIGHTS_AT_ONCE => {
+                (ROWS_AT_ONCE / slot.members).max(1)
+            }
+            _ => rows.max(1),
+        }
+    }
+
+    /// Activations through `layers` (equations 1 and 2).
+    fn forward(&self, block: &mut Block<T>, layers: Range<usize>, norms: &[Norm<T>], owners: &[Owner<T>]) {
+        let (mut k, n) = (layers.start, block.rows.len());
+        while k < layers.end {
+            let dense = matches!(self.network.layers()[k], Layer::Dense { .. });
+            let together = 1 + (k + 1..layers.end).take_while(|&next| dense && self.takes_rows(next)).count();
+            let at_once = self.rows_at_once(k, n);
+            for start in (0..n).step_by(at_once) {
+                for layer in k..k + together {
+                    self.forward_layer(block, layer, start..n.min(start + at_once), norms, owners);
                 }
-                Layer::Heads { .. } => {
-                    let (weights, scratch) = (self.network.weights(k), &mut block.scratch);
-                    heads::forward(self.set, scratch, slot.members, weights, second, x.view(), y.view_mut());
+            }
+            k += together;
+        }
+    }
+
+    /// Rows `rows` of the block through layer `k`.
+    fn forward_layer(
+        &self,
+        block: &mut Block<T>,
+        k: usize,
+        rows: Range<usize>,
+        norms: &[Norm<T>],
+        owners: &[Owner<T>],
+    ) {
+        let slot = &self.network.slots[k];
+        let (before, after) = block.outputs.split_at_mut(k + 1);
+        let (x, mut y) = (before[k].rows_range(rows.clone()), after[0].rows_range_mut(rows.clone()));
+        let second = &self.network.parameters[slot.second.clone()];
+        match &self.network.layers()[k] {
+            Layer::Dense { .. } => {
+                let weights = self.network.weights(k);
+                let panels = owners.iter().filter_map(|owner| owner.panels[k].as_ref());
+                let (x, y) = (x.cut_rows(slot.members), y.cut_rows(slot.members));
+                dense::forward(self.set, &mut block.scratch, weights, panels, second, x, y);
+            }
+            Layer::Heads { .. } => {
+                let (weights, scratch) = (self.network.weights(k), &mut block.scratch);
+                heads::forward(self.set, scratch, slot.members, weights, second, x, y);
+            }
+            Layer::Members { .. } => {
+                let scale = &self.network.parameters[slot.first.clone()];
+                T::dispatch(self.set, members::Forward { scale, shift: second, x, y });
+            }
+            Layer::Piecewise { .. } => {
+                let shape = self.embedding(k);
+                let (kept, knots) = (&mut block.kept[k], &mut block.knots[k][..]);
+                piecewise::forward(self.set, shape, x, y, kept, knots);
+            }
+            Layer::Activation(activation) => activation.activate(self.set, x.as_slice(), y.as_mut_slice()),
+            Layer::Dropout { rate } => match self.mode {
+                Mode::Evaluation => y.as_mut_slice().copy_from_slice(x.as_slice()),
+                Mode::Training { seed, step } => {
+                    let stream = Stream::new(seed, Purpose::Dropout { layer: k }, step);
+                    let first = ((block.rows.start + rows.start) * slot.outputs) as u64;
+                    let mut mask = block.kept[k].rows_range_mut(rows);
+                    let (x, y, mask) = (x.as_slice(), y.as_mut_slice(), mask.as_mut_slice());
+                    T::dispatch(self.set, dropout::Forward { rate: *rate, stream: &stream, first, x, mask, y });
                 }
-                Layer::Members { .. } => {
-                    let scale = &self.network.parameters[slot.first.clone()];
-                    let (x, y) = (x.view(), y.view_mut());
-                    T::dispatch(self.set, members::Forward { scale, shift: second, x, y });
-                }
-                Layer::Piecewise { .. } => {
-                    let shape = self.embedding(k);
-                    let (kept, knots) = (&mut block.kept[k], &mut block.knots[k][..]);
-                    piecewise::forward(self.set, shape, x.view(), y.view_mut(), kept, knots);
-                }
-                Layer::Activation(activation) => activation.activate(self.set, x.as_slice(), y.as_mut_slice()),
-                Layer::Dropout { rate } => match self.mode {
-                    Mode::Evaluation => y.as_mut_slice().copy_from_slice(x.as_slice()),
-                    Mode::Training { seed, step } => {
-                        let stream = Stream::new(seed, Purpose::Dropout { layer: k }, step);
-                        let first = (block.rows.start * slot.outputs) as u64;
-                        let (x, y, mask) = (x.as_slice(), y.as_mut_slice(), block.kept[k].as_mut_slice());
-                        T::dispatch(self.set, dropout::Forward { rate: *rate, stream: &stream, first, x, mask, y });
-                    }
-                },
-                Layer::BatchNorm { epsilon, .. } => {
-                    let (mean, variance) = self.normalisers(k, norms);
-                    let scale = &self.network.parameters[slot.first.clone()];
-                    let (x, y) = (x.view(), y.view_mut());
-                    let kernel = batch_norm::Forward { epsilon: *epsilon, scale, shift: second, mean, variance, x, y };
-                    T::dispatch(self.set, kernel);
-                }
-                Layer::LayerNorm { epsilon } => {
-                    let scale = &self.network.parameters[slot.first.clone()];
-                    let (x, y, statistics) = (x.view(), y.view_mut(), block.kept[k].as_mut_slice());
-                    let kernel = layer_norm::Forward { epsilon: *epsilon, scale, shift: second, x, y, statistics };
-                    T::dispatch(self.set, kernel);
-                }
+            },
+            Layer::BatchNorm { epsilon, .. } => {
+                let (mean, variance) = self.normalisers(k, norms);
+                let scale = &self.network.parameters[slot.first.clone()];
+                let kernel = batch_norm::Forward { epsilon: *epsilon, scale, shift: second, mean, variance, x, y };
+                T::dispatch(self.set, kernel);
+            }
+            Layer::LayerNorm { epsilon } => {
+                let scale = &self.network.parameters[slot.first.clone()];
+                let mut statistics = block.kept[k].rows_range_mut(rows);
+                let statistics = statistics.as_mut_slice();
+                let kernel = layer_norm::Forward { epsilon: *epsilon, scale, shift: second, x, y, statistics };
+                T::dispatch(self.set, kernel);
             }
         }
     }
@@ -459,132 +555,78 @@ impl<'a, T: Scalar> Pass<'a, T> {
     }
 
     /// Deltas through `layers`, last first (equation 9).
-    fn backward(
-        &self,
-        block: &mut Block<T>,
-        layers: Range<usize>,
-        delta_of: &[usize],
-        norms: &[Norm<T>],
-        gradient: &[T],
-        rows: usize,
-    ) {
-        for k in layers.rev().take_while(|&k| k >= self.first) {
-            let slot = &self.network.slots[k];
-            let scale = &self.network.parameters[slot.first.clone()];
-            let (d_out, d_in) = (delta_of[k + 1], delta_of[k]);
-            match &self.network.layers()[k] {
-                Layer::Activation(activation) => {
-                    let (z, x) = (&block.outputs[k], &block.outputs[k + 1]);
-                    let delta = block.deltas[d_out].as_mut_slice();
-                    activation.differentiate(self.set, z.as_slice(), x.as_slice(), delta);
-                }
-                Layer::Dropout { .. } => {
-                    if let Mode::Training { .. } = self.mode {
-                        let delta = block.deltas[d_out].as_mut_slice();
-                        T::dispatch(self.set, dropout::Backward { mask: block.kept[k].as_slice(), delta });
-                    }
-                }
-                _ if k == self.first => {}
-                layer => {
-                    // Later buffers belong to earlier layers.
-                    let (later, earlier) = block.deltas.split_at_mut(d_in);
-                    let (delta, delta_in) = (later[d_out].view(), earlier[0].view_mut());
-                    let x = block.outputs[k].view();
-                    match layer {
-                        Layer::BatchNorm { epsilon, .. } => {
-                            let (mean, variance) = self.normalisers(k, norms);
-                            let sums = self
-                                .training()
-                                .then(|| (rows, &gradient[slot.first.clone()], &gradient[slot.second.clone()]));
-                            let epsilon = *epsilon;
-                            let kernel =
-                                batch_norm::Backward { epsilon, scale, mean, variance, sums, x, delta, delta_in };
-                            T::dispatch(self.set, kernel);
-                        }
-                        Layer::LayerNorm { .. } => {
-                            let statistics = block.kept[k].as_slice();
-                            T::dispatch(self.set, layer_norm::Backward { scale, x, statistics, delta, delta_in });
-                        }
-                        Layer::Members { .. } => {
-                            T::dispatch(self.set, members::Backward { scale, delta, delta_in });
-                        }
-                        Layer::Piecewise { .. } => {
-                            piecewise::backward(self.embedding(k), x, &block.kept[k], delta, delta_in);
-                        }
-                        Layer::Heads { .. } => {
-                            let (weights, scratch) = (self.network.weights(k), &mut block.scratch);
-                            heads::backward(self.set, scratch, slot.members, weights, delta, delta_in);
-                        }
-                        _ => {
-                            let weights = self.network.weights(k);
-                            let (delta, delta_in) = (delta.cut_rows(slot.members), delta_in.cut_rows(slot.members));
-                            dense::backward(self.set, &mut block.scratch, weights, delta, delta_in);
-                        }
-                    }
+    fn backward(&self, block: &mut Block<T>, layers: Range<usize>, back: &Back<'_, T>) {
+        let (start, mut end, n) = (layers.start.max(self.first), layers.end, block.rows.len());
+        while end > start {
+            let k = end - 1;
+            let dense = matches!(self.network.layers()[k], Layer::Dense { .. });
+            let together = (start..k).rev().take_while(|&before| dense && self.takes_rows(before)).count();
+            let at_once = self.rows_at_once(k, n);
+            for first in (0..n).step_by(at_once) {
+                for layer in (k - together..=k).rev() {
+                    self.backward_layer(block, layer, first..n.min(first + at_once), back);
                 }
             }
+            end = k - together;
         }
     }
 
-    /// The gradient of the parameters in `range` (equations 10 and 11): each worker over all blocks, in order.
-    fn gradient(
-        &self,
-        blocks: &[Block<T>],
-        delta_of: &[usize],
-        range: Range<usize>,
-        scratch: &mut Scratch<T>,
-        gradient: &mut [T],
-    ) {
-        for segment in self.network.layout().segments() {
-            let start = segment.range.start.max(range.start);
-            let end = segment.range.end.min(range.end);
-            if start >= end {
-                continue;
+    /// The deltas of rows `rows` through layer `k`.
+    fn backward_layer(&self, block: &mut Block<T>, k: usize, rows: Range<usize>, back: &Back<'_, T>) {
+        let Back { delta_of, norms, owners, gradient, batch_rows } = *back;
+        let slot = &self.network.slots[k];
+        let scale = &self.network.parameters[slot.first.clone()];
+        let (d_out, d_in) = (delta_of[k + 1], delta_of[k]);
+        let x = block.outputs[k].rows_range(rows.clone());
+        match &self.network.layers()[k] {
+            Layer::Activation(activation) => {
+                let y = block.outputs[k + 1].rows_range(rows.clone());
+                let mut delta = block.deltas[d_out].rows_range_mut(rows);
+                activation.differentiate(self.set, x.as_slice(), y.as_slice(), delta.as_mut_slice());
             }
-            let k = segment.layer;
-            let (part, out) =
-                (start - segment.range.start..end - segment.range.start, start - range.start..end - range.start);
-            let members = self.network.slots[k].members;
-            for (b, block) in blocks.iter().enumerate() {
-                let (x, delta) = (block.outputs[k].view(), block.deltas[delta_of[k + 1]].view());
-                let (first, out) = (b == 0, &mut gradient[out.clone()]);
-                let rows = |of: usize| part.start / of..part.end / of;
-                match (segment.role, &self.network.layers()[k]) {
-                    (Role::Weights, Layer::Piecewise { bins, width, .. }) => {
-                        let (of, ends) = (rows((bins + 1) * width), (first, b + 1 == blocks.len()));
-                        let (shape, kept) = (self.embedding(k), &block.kept[k]);
-                        piecewise::weights_gradient(self.set, shape, x, kept, delta, of, ends, out);
+            Layer::Dropout { .. } => {
+                if let Mode::Training { .. } = self.mode {
+                    let mask = block.kept[k].rows_range(rows.clone());
+                    let mut delta = block.deltas[d_out].rows_range_mut(rows);
+                    T::dispatch(self.set, dropout::Backward { mask: mask.as_slice(), delta: delta.as_mut_slice() });
+                }
+            }
+            _ if k == self.first => {}
+            layer => {
+                // Later buffers belong to earlier layers.
+                let (later, earlier) = block.deltas.split_at_mut(d_in);
+                let (delta, delta_in) =
+                    (later[d_out].rows_range(rows.clone()), earlier[0].rows_range_mut(rows.clone()));
+                match layer {
+                    Layer::BatchNorm { epsilon, .. } => {
+                        let (mean, variance) = self.normalisers(k, norms);
+                        let sums = self
+                            .training()
+                            .then(|| (batch_rows, &gradient[slot.first.clone()], &gradient[slot.second.clone()]));
+                        let epsilon = *epsilon;
+                        let kernel = batch_norm::Backward { epsilon, scale, mean, variance, sums, x, delta, delta_in };
+                        T::dispatch(self.set, kernel);
                     }
-                    (Role::Biases, Layer::Piecewise { .. }) => {
-                        // The columns that pass through have none.
-                        dense::column_sums(self.set, delta, part.clone(), first, out);
+                    Layer::LayerNorm { .. } => {
+                        let statistics = block.kept[k].rows_range(rows);
+                        let statistics = statistics.as_slice();
+                        T::dispatch(self.set, layer_norm::Backward { scale, x, statistics, delta, delta_in });
                     }
-                    (Role::Weights, Layer::Heads { .. }) => {
-                        let of = rows(segment.range.len() / members);
-                        heads::weights_gradient(self.set, scratch, members, x, delta, of, first, out);
+                    Layer::Members { .. } => {
+                        T::dispatch(self.set, members::Backward { scale, delta, delta_in });
                     }
-                    (Role::Biases, Layer::Heads { .. }) => {
-                        dense::column_sums(self.set, delta, part.clone(), first, out);
+                    Layer::Piecewise { .. } => {
+                        piecewise::backward(self.embedding(k), x, &block.kept[k], delta, delta_in);
                     }
-                    (Role::Scale, Layer::Members { .. }) => {
-                        members::scale_gradient(self.set, x, delta, part.clone(), first, out);
+                    Layer::Heads { .. } => {
+                        let (weights, scratch) = (self.network.weights(k), &mut block.scratch);
+                        heads::backward(self.set, scratch, slot.members, weights, delta, delta_in);
                     }
-                    (Role::Weights, _) => {
-                        let inputs = rows(segment.shape[1]);
-                        let (x, delta) = (x.cut_rows(members), delta.cut_rows(members));
-                        dense::weights_gradient(self.set, scratch, x, delta, inputs, first, out);
-                    }
-                    (Role::Biases, Layer::Dense { .. }) => {
-                        dense::column_sums(self.set, delta.cut_rows(members), part.clone(), first, out);
-                    }
-                    // A batch norm's were sums on the way back.
-                    (_, Layer::BatchNorm { .. }) => {}
-                    (Role::Scale, _) => {
-                        let statistics = block.kept[k].as_slice();
-                        layer_norm::scale_gradient(self.set, x, statistics, delta, part.clone(), first, out);
-                    }
-                    (Role::Biases | Role::Shift, _) => {
-                        dense::column_sums(self.set, delta, part.clone(), first, out);
+                    _ => {
+                        let weights = self.network.weights(k);
+                        let panels = owners.iter().filter_map(|owner| owner.panels[k].as_ref());
+                        let (delta, delta_in) = (delta.cut_rows(slot.members), delta_in.cut_rows(slot.members));
+                        dense::backward(self.set, &mut block.scratch, weights, panels, delta, delta_in);
                     }
                 }
             }
@@ -592,29 +634,145 @@ impl<'a, T: Scalar> Pass<'a, T> {
     }
 }
 
+/// What the backward pass reads besides a block.
+#[derive(Clone, Copy)]
+struct Back<'a, T> {
+    delta_of: &'a [usize],
+    norms: &'a [Norm<T>],
+    owners: &'a [Owner<T>],
+    /// Holds the sums of batch norms.
+    gradient: &'a [T],
+    batch_rows: usize,
+}
+
+/// A stretch of one segment with its numbers of every kind: parameters θ and what the optimizer keeps (all empty where
+/// nothing is learnt), and the gradient.
+pub(crate) struct Stretch<'a, T> {
+    pub(crate) segment: &'a Segment,
+    pub(crate) parameters: &'a mut [T],
+    pub(crate) gradient: &'a mut [T],
+    pub(crate) memories: [&'a mut [T]; 2],
+}
+
+impl<T> Stretch<'_, T> {
+    /// The numbers in `range`.
+    pub(crate) fn part(&mut self, range: Range<usize>) -> Stretch<'_, T> {
+        let [first, second] = &mut self.memories;
+        Stretch {
+            segment: self.segment,
+            parameters: part(self.parameters, range.clone()),
+            gradient: part(self.gradient, range.clone()),
+            memories: [part(first, range.clone()), part(second, range)],
+        }
+    }
+}
+
+/// The numbers in `range` of a slice that may be empty.
+fn part<T>(slice: &mut [T], range: Range<usize>) -> &mut [T] {
+    if slice.is_empty() { slice } else { &mut slice[range] }
+}
+
+/// The gradient of the owner's range (equations 10 and 11), which begins at `start`: over all blocks, in order. `finish`
+/// sees every stretch of it once, while it is in the cache, and may change its parameters.
+fn gradient<T: Scalar>(
+    plan: Plan<'_>,
+    set: InstructionSet,
+    (blocks, delta_of): (&[Block<T>], &[usize]),
+    owner: &mut Owner<T>,
+    start: usize,
+    [parameters, gradient, first, second]: [&mut [T]; 4],
+    finish: &(impl Fn(Stretch<'_, T>) + Sync),
+) {
+    let Plan { layers, slots, layout } = plan;
+    let range = start..start + gradient.len();
+    for segment in layout.segments() {
+        let start = segment.range.start.max(range.start);
+        let end = segment.range.end.min(range.end);
+        if start >= end {
+            continue;
+        }
+        let (k, role) = (segment.layer, segment.role);
+        let (cut, out) =
+            (start - segment.range.start..end - segment.range.start, start - range.start..end - range.start);
+        let memories = [part(first, out.clone()), part(second, out.clone())];
+        let parameters = part(parameters, out.clone());
+        let mut stretch = Stretch { segment, parameters, gradient: &mut gradient[out], memories };
+        let members = slots[k].members;
+        let rows = |of: usize| cut.start / of..cut.end / of;
+        let x = |block: usize| blocks[block].outputs[k].view();
+        let delta = |block: usize| blocks[block].deltas[delta_of[k + 1]].view();
+        if let (Role::Weights, Layer::Dense { .. }) = (role, &layers[k]) {
+            let Stretch { parameters, gradient, memories: [first, second], .. } = stretch;
+            let (x, delta) = (|b: usize| x(b).cut_rows(members), |b: usize| delta(b).cut_rows(members));
+            let width = segment.shape[1];
+            let (inputs, mut filled) = (rows(width), 0);
+            let Owner { scratch, panels } = owner;
+            dense::weights_gradient(set, scratch, blocks.len(), x, delta, inputs, gradient, |rows, strip| {
+                let here = rows.start * width..rows.end * width;
+                let memories = [part(first, here.clone()), part(second, here.clone())];
+                finish(Stretch { segment, parameters: part(parameters, here.clone()), gradient: strip, memories });
+                if let (Some(panels), false) = (&mut panels[k], parameters.is_empty()) {
+                    panels.fill_up_to(rows.end, parameters, &mut filled);
+                }
+            });
+            continue;
+        }
+        for b in 0..blocks.len() {
+            let (first, out) = (b == 0, &mut *stretch.gradient);
+            let (x, delta) = (x(b), delta(b));
+            match (role, &layers[k]) {
+                (Role::Weights, Layer::Piecewise { bins, width, columns }) => {
+                    let (of, ends) = (rows((bins + 1) * width), (first, b + 1 == blocks.len()));
+                    let shape = (&columns[..], *bins, *width);
+                    piecewise::weights_gradient(set, shape, x, &blocks[b].kept[k], delta, of, ends, out);
+                }
+                (Role::Weights, _) => {
+                    let of = rows(segment.range.len() / members);
+                    heads::weights_gradient(set, &mut owner.scratch, members, x, delta, of, first, out);
+                }
+                (Role::Scale, Layer::Members { .. }) => {
+                    members::scale_gradient(set, x, delta, cut.clone(), first, out);
+                }
+                // A batch norm's were sums on the way back.
+                (_, Layer::BatchNorm { .. }) => {}
+                (Role::Scale, _) => {
+                    let statistics = blocks[b].kept[k].as_slice();
+                    layer_norm::scale_gradient(set, x, statistics, delta, cut.clone(), first, out);
+                }
+                (Role::Biases, Layer::Dense { .. }) => {
+                    dense::column_sums(set, delta.cut_rows(members), cut.clone(), first, out);
+                }
+                // Of an embedding's columns those that pass through have none.
+                (Role::Biases | Role::Shift, _) => dense::column_sums(set, delta, cut.clone(), first, out),
+            }
+        }
+        let everything = 0..cut.len();
+        finish(stretch.part(everything));
+    }
+}
+
 /// Passes the batch through the layers: its activations stand in the workspace afterwards, its deltas and losses too
 /// where there are targets, and the sums of batch norms in `gradient`.
 fn run<T: Scalar>(pass: &Pass<'_, T>, workspace: &mut Workspace<T>, processor: &Processor, gradient: &mut [T]) {
     let team = &processor.team;
-    let Workspace { blocks, delta_of, norms, spans, scratches, rows, .. } = workspace;
-    let (delta_of, rows) = (&*delta_of, *rows);
+    let Workspace { blocks, delta_of, norms, spans, owners, rows, .. } = workspace;
+    let (delta_of, owners, batch_rows) = (&*delta_of, &*owners, *rows);
     let whole = 0..pass.network.layers().len();
     let spans = if pass.training() { &spans[..] } else { std::slice::from_ref(&whole) };
     let last = spans.len() - 1;
     for (s, span) in spans.iter().enumerate() {
         if s > 0 {
-            batch_statistics(pass, span.start, blocks, norms, scratches, rows, processor);
+            batch_statistics(pass, span.start, blocks, norms, batch_rows, processor);
         }
-        let (norms, gradient) = (&*norms, &*gradient);
+        let back = Back { delta_of, norms, owners, gradient, batch_rows };
         team.each(blocks, |_, block| {
             if s == 0 {
                 pass.gather(block);
             }
-            pass.forward(block, span.clone(), norms);
+            pass.forward(block, span.clone(), back.norms, owners);
             if s == last && pass.targets.is_some() {
                 pass.losses(block, delta_of);
-                let start = span.start + usize::from(s > 0);
-                pass.backward(block, start..span.end, delta_of, norms, gradient, rows);
+                pass.backward(block, span.start + usize::from(s > 0)..span.end, &back);
             }
         });
     }
@@ -623,11 +781,10 @@ fn run<T: Scalar>(pass: &Pass<'_, T>, workspace: &mut Workspace<T>, processor: &
     }
     for s in (0..last).rev() {
         let norm = spans[s + 1].start;
-        batch_norm_sums(pass, norm, blocks, delta_of, norms, scratches, gradient, processor);
-        let (norms, gradient) = (&*norms, &*gradient);
+        batch_norm_sums(pass, norm, blocks, delta_of, norms, gradient, processor);
+        let back = Back { delta_of, norms, owners, gradient, batch_rows };
         team.each(blocks, |_, block| {
-            let start = spans[s].start + usize::from(s > 0);
-            pass.backward(block, start..norm + 1, delta_of, norms, gradient, rows);
+            pass.backward(block, spans[s].start + usize::from(s > 0)..norm + 1, &back);
         });
     }
     for k in 0..norms.len() {
@@ -636,9 +793,14 @@ fn run<T: Scalar>(pass: &Pass<'_, T>, workspace: &mut Workspace<T>, processor: &
             && (!pass.training() || k == 0)
             && k >= pass.first
         {
-            batch_norm_sums(pass, k, blocks, delta_of, norms, scratches, gradient, processor);
+            batch_norm_sums(pass, k, blocks, delta_of, norms, gradient, processor);
         }
     }
+}
+
+/// One for each worker, for phases in which workers keep nothing; vectors of nothing take no memory.
+fn nothing(bounds: &[usize]) -> Vec<()> {
+    vec![(); bounds.len() - 1]
 }
 
 /// The batch's means and variances for the batch norm at layer `k`, shared out over columns.
@@ -647,13 +809,12 @@ fn batch_statistics<T: Scalar>(
     k: usize,
     blocks: &[Block<T>],
     norms: &mut [Norm<T>],
-    scratches: &mut [Scratch<T>],
     rows: usize,
     processor: &Processor,
 ) {
     let Norm { mean, variance, bounds } = &mut norms[k];
     let bounds = &*bounds;
-    processor.team.each_range(bounds, scratches, [mean, variance], |share, _, [mean, variance]| {
+    processor.team.each_range(bounds, &mut nothing(bounds), [mean, variance], |share, _, [mean, variance]| {
         let columns = bounds[share]..bounds[share + 1];
         let x = |block: usize| blocks[block].outputs[k].view();
         T::dispatch(pass.set, batch_norm::Statistics { blocks: blocks.len(), x, rows, columns, mean, variance });
@@ -667,7 +828,6 @@ fn batch_norm_sums<T: Scalar>(
     blocks: &[Block<T>],
     delta_of: &[usize],
     norms: &[Norm<T>],
-    scratches: &mut [Scratch<T>],
     gradient: &mut [T],
     processor: &Processor,
 ) {
@@ -676,7 +836,7 @@ fn batch_norm_sums<T: Scalar>(
     let (mean, variance) = pass.normalisers(k, norms);
     let (scale, shift) = gradient[slot.first.start..slot.second.end].split_at_mut(slot.first.len());
     let bounds = &norms[k].bounds;
-    processor.team.each_range(bounds, scratches, [scale, shift], |share, _, [scale_gradient, shift_gradient]| {
+    let each = |share: usize, _: &mut (), [scale_gradient, shift_gradient]: [&mut [T]; 2]| {
         let columns = bounds[share]..bounds[share + 1];
         let x = |block: usize| blocks[block].outputs[k].view();
         let delta = |block: usize| blocks[block].deltas[delta_of[k + 1]].view();
@@ -684,7 +844,8 @@ fn batch_norm_sums<T: Scalar>(
         let kernel =
             batch_norm::Sums { blocks, x, delta, columns, epsilon, mean, variance, scale_gradient, shift_gradient };
         T::dispatch(pass.set, kernel);
-    });
+    };
+    processor.team.each_range(bounds, &mut nothing(bounds), [scale, shift], each);
 }
 
 /// J and ∂J/∂θ for a batch: the heart.
@@ -706,8 +867,41 @@ pub fn loss_and_gradient<T: Scalar>(
     processor: &Processor,
     gradient: &mut [T],
 ) -> f64 {
+    T::loss_and_gradient(network, loss, data, batch, mode, workspace, processor, gradient)
+}
+
+/// [`loss_and_gradient`], compiled in this crate.
+pub(crate) fn run_loss_and_gradient<T: Scalar>(
+    network: &Network<T>,
+    loss: &Loss,
+    data: &Data<'_, T>,
+    batch: Option<&[usize]>,
+    mode: Mode,
+    workspace: &mut Workspace<T>,
+    processor: &Processor,
+    gradient: &mut [T],
+) -> f64 {
     assert_eq!(gradient.len(), network.parameters().len(), "a gradient as long as the parameters");
     let _environment = FloatEnvironment::ieee();
+    let value = loss_and_deltas(network, loss, data, batch, mode, workspace, processor, gradient, false);
+    let numbers = [&mut [][..], gradient, &mut [], &mut []];
+    gradient_phase(network.plan(), workspace, processor, numbers, |_| {});
+    value
+}
+
+/// The first phases of a step: activations, J, deltas and the sums of batch norms. `laid_out`: the weights have not
+/// changed since they were laid out.
+pub(crate) fn loss_and_deltas<T: Scalar>(
+    network: &Network<T>,
+    loss: &Loss,
+    data: &Data<'_, T>,
+    batch: Option<&[usize]>,
+    mode: Mode,
+    workspace: &mut Workspace<T>,
+    processor: &Processor,
+    gradient: &mut [T],
+    laid_out: bool,
+) -> f64 {
     let n = batch.map_or(data.x.rows(), <[usize]>::len);
     assert!(n > 0, "an empty batch");
     let total = (0..n).map(|i| weight(data, batch, i)).sum();
@@ -718,17 +912,59 @@ pub fn loss_and_gradient<T: Scalar>(
         targets: Some(Targets { loss, y: data.y, weights: data.weights, total }),
         mode,
         set: processor.instruction_set(),
-        first: network.layout().segments().first().map_or(0, |segment| segment.layer),
+        first: first_with_parameters(network),
     };
     workspace.share_out(n, data.y.cols());
+    if !laid_out {
+        workspace.lay_out_weights(network, processor, true);
+    }
     run(&pass, workspace, processor, gradient);
-    let Workspace { blocks, delta_of, bounds, scratches, .. } = &mut *workspace;
-    let (blocks, delta_of, bounds) = (&*blocks, &*delta_of, &*bounds);
-    processor.team.each_range(bounds, scratches, [gradient], |share, scratch, [gradient]| {
-        pass.gradient(blocks, delta_of, bounds[share]..bounds[share + 1], scratch, gradient);
-    });
     let weighted = workspace.losses().enumerate().map(|(i, loss)| weight(data, batch, i) * loss.to_f64());
     weighted.sum::<f64>() / total
+}
+
+/// The last phase of a step: the gradient, with `finish` for every stretch of it. `numbers` are the parameters (none if they
+/// stay as they are), the gradient, and what the optimizer keeps.
+pub(crate) fn gradient_phase<T: Scalar>(
+    plan: Plan<'_>,
+    workspace: &mut Workspace<T>,
+    processor: &Processor,
+    numbers: [&mut [T]; 4],
+    finish: impl Fn(Stretch<'_, T>) + Sync,
+) {
+    let Workspace { blocks, delta_of, bounds, owners, .. } = workspace;
+    let (set, blocks, bounds) = (processor.instruction_set(), (&**blocks, &**delta_of), &*bounds);
+    processor.team.each_range(bounds, owners, numbers, |share, owner, numbers| {
+        gradient(plan, set, blocks, owner, bounds[share], numbers, &finish);
+    });
+}
+
+/// A phase of its own for what [`gradient_phase`] could not finish: every segment's stretches, and the changed weights laid
+/// out again.
+pub(crate) fn update_phase<T: Scalar>(
+    layout: &ParameterLayout,
+    workspace: &mut Workspace<T>,
+    processor: &Processor,
+    numbers: [&mut [T]; 4],
+    finish: impl Fn(Stretch<'_, T>) + Sync,
+) {
+    let Workspace { bounds, owners, .. } = workspace;
+    let bounds = &*bounds;
+    processor.team.each_range(bounds, owners, numbers, |share, owner, [parameters, gradient, first, second]| {
+        for segment in layout.segments() {
+            let start = segment.range.start.max(bounds[share]);
+            let end = segment.range.end.min(bounds[share + 1]);
+            if start < end {
+                let range = start - bounds[share]..end - bounds[share];
+                let memories = [part(first, range.clone()), part(second, range.clone())];
+                let gradient = part(gradient, range.clone());
+                finish(Stretch { segment, parameters: part(parameters, range.clone()), gradient, memories });
+                if let (Role::Weights, Some(panels)) = (segment.role, &mut owner.panels[segment.layer]) {
+                    panels.fill_up_to(range.len() / segment.shape[1], &parameters[range], &mut 0);
+                }
+            }
+        }
+    });
 }
 
 /// The sample weight of the batch's row `i`.
@@ -742,6 +978,29 @@ fn weight<T: Scalar>(data: &Data<'_, T>, batch: Option<&[usize]>, i: usize) -> f
 /// # Panics
 /// If x has not the network's columns, or the batch is larger than the workspace.
 pub fn forward<T: Scalar>(
+    network: &Network<T>,
+    x: MatrixRef<'_, T>,
+    batch: Option<&[usize]>,
+    workspace: &mut Workspace<T>,
+    processor: &Processor,
+) {
+    T::forward(network, x, batch, workspace, processor);
+}
+
+/// [`forward`], compiled in this crate.
+pub(crate) fn run_forward<T: Scalar>(
+    network: &Network<T>,
+    x: MatrixRef<'_, T>,
+    batch: Option<&[usize]>,
+    workspace: &mut Workspace<T>,
+    processor: &Processor,
+) {
+    workspace.lay_out_weights(network, processor, false);
+    forward_laid_out(network, x, batch, workspace, processor);
+}
+
+/// [`forward`] where the weights have not changed since they were laid out.
+fn forward_laid_out<T: Scalar>(
     network: &Network<T>,
     x: MatrixRef<'_, T>,
     batch: Option<&[usize]>,
@@ -801,10 +1060,11 @@ pub(crate) fn evaluate<T: Scalar>(
     let _environment = FloatEnvironment::ieee();
     let (mut sum, mut total) = (0.0, 0.0);
     let set = processor.instruction_set();
+    workspace.lay_out_weights(network, processor, false);
     for rows in workspace.pieces(data.x.rows()) {
         if network.members() > 1 {
             // The loss of the members' mean, which is what predicts.
-            forward(network, data.x.rows_range(rows.clone()), None, workspace, processor);
+            forward_laid_out(network, data.x.rows_range(rows.clone()), None, workspace, processor);
             let mut z = mean_prediction(network, loss, workspace, rows.len(), set);
             loss.pre_activate(z.view_mut());
             let (n, mut delta) = (rows.len(), z.clone());
@@ -840,6 +1100,20 @@ pub(crate) fn evaluate<T: Scalar>(
     sum / total
 }
 
+/// [`Network::forward`], compiled in this crate; x has the network's columns.
+pub(crate) fn outputs<T: Scalar>(network: &Network<T>, x: MatrixRef<'_, T>, processor: &Processor) -> Matrix<T> {
+    let mut outputs = Matrix::zeros(x.rows(), network.members() * network.outputs());
+    let mut workspace = Workspace::for_rows(network, x.rows(), processor);
+    workspace.lay_out_weights(network, processor, false);
+    for rows in workspace.pieces(x.rows()) {
+        forward_laid_out(network, x.rows_range(rows.clone()), None, &mut workspace, processor);
+        for (i, output) in rows.zip(workspace.output(network.layers().len())) {
+            outputs.row_mut(i).copy_from_slice(output);
+        }
+    }
+    outputs
+}
+
 impl<T: Scalar> Network<T> {
     /// The network's outputs for the rows of `x`: pre-activations for the loss, \[n, members·outputs\].
     ///
@@ -851,15 +1125,7 @@ impl<T: Scalar> Network<T> {
         if x.cols() != self.inputs() {
             return Err(Error::Length { what: "input columns", expected: self.inputs(), got: x.cols() });
         }
-        let mut outputs = Matrix::zeros(x.rows(), self.members() * self.outputs());
-        let mut workspace = Workspace::for_rows(self, x.rows(), processor);
-        for rows in workspace.pieces(x.rows()) {
-            forward(self, x.rows_range(rows.clone()), None, &mut workspace, processor);
-            for (i, output) in rows.zip(workspace.output(self.layers().len())) {
-                outputs.row_mut(i).copy_from_slice(output);
-            }
-        }
-        Ok(outputs)
+        Ok(T::outputs(self, x, processor))
     }
 
     /// Predictions ŷ for the rows of `x`, \[n, outputs\]: the outputs through the loss's [`Link`](crate::loss::Link), the
@@ -881,6 +1147,6 @@ impl<T: Scalar> Network<T> {
     pub fn loss(&self, loss: &Loss, data: &Data<'_, T>, processor: &Processor) -> Result<f64, Error> {
         data.check(self, loss)?;
         let mut workspace = Workspace::for_rows(self, data.x.rows(), processor);
-        Ok(evaluate(self, loss, data, &mut workspace, processor))
+        Ok(T::evaluate(self, loss, data, &mut workspace, processor))
     }
 }

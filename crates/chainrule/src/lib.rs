@@ -34,9 +34,11 @@
 
 pub mod activation;
 pub mod backprop;
+mod compiled;
 #[cfg(test)]
 mod dual;
 pub mod error;
+pub mod explain;
 #[cfg(test)]
 mod gradient_tests;
 pub mod init;

@@ -168,6 +168,19 @@ impl Loss {
         losses: &mut [T],
         delta: MatrixMut<'_, T>,
     ) {
+        T::value_and_delta(self, set, z, y, shares, losses, delta);
+    }
+
+    /// [`value_and_delta`](Self::value_and_delta), compiled in this crate.
+    pub(crate) fn run_value_and_delta<T: Scalar>(
+        &self,
+        set: InstructionSet,
+        z: MatrixRef<'_, T>,
+        y: MatrixRef<'_, T>,
+        shares: &[T],
+        losses: &mut [T],
+        delta: MatrixMut<'_, T>,
+    ) {
         assert_eq!((z.rows(), z.cols()), (delta.rows(), delta.cols()), "δ as z");
         assert_eq!((z.rows(), z.rows(), z.rows()), (y.rows(), shares.len(), losses.len()), "rows of a batch");
         match self {
@@ -178,6 +191,11 @@ impl Loss {
 
     /// Turns pre-activations into predictions, in place, by the loss's [`Link`].
     pub fn predict<T: Scalar>(&self, set: InstructionSet, z: MatrixMut<'_, T>) {
+        T::predict(self, set, z);
+    }
+
+    /// [`predict`](Self::predict), compiled in this crate.
+    pub(crate) fn run_predict<T: Scalar>(&self, set: InstructionSet, z: MatrixMut<'_, T>) {
         match self.link() {
             Link::Identity => {}
             link => T::dispatch(set, Predict { link, z }),

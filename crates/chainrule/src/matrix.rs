@@ -81,6 +81,12 @@ impl<T: Scalar> Matrix<T> {
         MatrixRef { data, rows: range.len(), cols: self.cols }
     }
 
+    /// The rows in `range`, for writing.
+    pub fn rows_range_mut(&mut self, range: Range<usize>) -> MatrixMut<'_, T> {
+        let data = &mut self.data[range.start * self.cols..range.end * self.cols];
+        MatrixMut { data, rows: range.len(), cols: self.cols }
+    }
+
     /// The whole matrix as a view.
     pub fn view(&self) -> MatrixRef<'_, T> {
         MatrixRef { data: &self.data, rows: self.rows, cols: self.cols }
@@ -237,6 +243,11 @@ impl<'a, T: Scalar> MatrixMut<'a, T> {
     /// All elements, for as long as the view was given.
     pub fn into_mut_slice(self) -> &'a mut [T] {
         self.data
+    }
+
+    /// The same view for a shorter time.
+    pub fn reborrow(&mut self) -> MatrixMut<'_, T> {
+        MatrixMut { data: self.data, rows: self.rows, cols: self.cols }
     }
 
     /// The view for reading.

@@ -98,6 +98,14 @@ pub(crate) struct Slot {
     pub(crate) members: usize,
 }
 
+/// A network without its numbers.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    pub(crate) layers: &'a [Layer],
+    pub(crate) slots: &'a [Slot],
+    pub(crate) layout: &'a ParameterLayout,
+}
+
 /// A feed-forward network: layers and their parameters. It holds no batch: see [`Workspace`](crate::Workspace).
 ///
 /// ```
@@ -272,9 +280,14 @@ impl<T: Scalar> Network<T> {
         &mut self.parameters
     }
 
-    /// All parameters for writing, with their layout.
-    pub(crate) fn layout_and_parameters_mut(&mut self) -> (&ParameterLayout, &mut [T]) {
-        (&self.layout, &mut self.parameters)
+    /// What describes the network.
+    pub(crate) fn plan(&self) -> Plan<'_> {
+        Plan { layers: &self.layers, slots: &self.slots, layout: &self.layout }
+    }
+
+    /// The same, and the parameters for writing.
+    pub(crate) fn plan_and_parameters_mut(&mut self) -> (Plan<'_>, &mut [T]) {
+        (Plan { layers: &self.layers, slots: &self.slots, layout: &self.layout }, &mut self.parameters)
     }
 
     /// All running statistics of batch norms, flat: for each its means, then its variances.

@@ -1,5 +1,6 @@
 //! The two scalars, `f32` and `f64`, behind one sealed trait.
 
+use crate::compiled::Compiled;
 use crate::kernels::{InstructionSet, Kernel, Lanes};
 use std::fmt::{Debug, Display, LowerExp};
 use std::ops::AddAssign;
@@ -17,6 +18,7 @@ mod sealed {
 /// A scalar is one lane of [`Lanes`], so every formula of the library runs on it as on a vector.
 pub trait Scalar:
     sealed::Sealed
+    + Compiled
     + Lanes<Scalar = Self>
     + PartialOrd
     + AddAssign

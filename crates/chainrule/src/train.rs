@@ -1,8 +1,11 @@
 //! Training: the loop around [`loss_and_gradient`].
 
-use crate::backprop::{Data, Mode, Workspace, evaluate, loss_and_gradient};
+use crate::backprop::{
+    Data, Mode, Stretch, Workspace, evaluate, gradient_phase, loss_and_deltas, loss_and_gradient, update_phase,
+};
 use crate::error::Error;
-use crate::kernels::{FloatEnvironment, Processor, naive};
+use crate::kernels::elementwise::each;
+use crate::kernels::{FloatEnvironment, InstructionSet, Kernel, Lanes, Processor, dot};
 use crate::layer::{Layer, batch_norm};
 use crate::loss::Loss;
 use crate::matrix::Matrix;
@@ -201,6 +204,18 @@ pub fn train<T: Scalar>(
     processor: &Processor,
     watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) -> Result<Report, Error> {
+    T::train(network, data, validation, options, processor, watch)
+}
+
+/// [`train`], compiled in this crate.
+pub(crate) fn run<T: Scalar>(
+    network: &mut Network<T>,
+    data: &Data<'_, T>,
+    validation: Option<&Data<'_, T>>,
+    options: &Options,
+    processor: &Processor,
+    watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+) -> Result<Report, Error> {
     options.check(network, validation.is_some())?;
     data.check(network, &options.loss)?;
     if let Some(validation) = validation {
@@ -227,6 +242,8 @@ struct Trainer<'a, T> {
     lbfgs: Option<Lbfgs<T>>,
     gradient_norms: Vec<f64>,
     dead: Vec<f64>,
+    /// For each unit of a layer, whether it gave the same number for every row.
+    same: Vec<bool>,
 }
 
 impl<'a, T: Scalar> Trainer<'a, T> {
@@ -261,6 +278,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
             },
             gradient_norms: vec![0.0; network.layout().segments().len()],
             dead: vec![0.0; network.layers().len()],
+            same: Vec::new(),
         }
     }
 
@@ -398,112 +416,52 @@ impl<'a, T: Scalar> Trainer<'a, T> {
     ) -> Result<f64, Error> {
         let batch = &self.order[cut];
         let mode = Mode::Training { seed: self.options.seed, step: self.step as u64 };
-        let (options, workspace) = (self.options, &mut self.workspace);
-        let gradient = &mut self.gradient;
+        let (options, processor, workspace) = (self.options, self.processor, &mut self.workspace);
+        let (laid_out, gradient) = (self.step > 0, &mut self.gradient[..]);
         let loss =
-            loss_and_gradient(network, &options.loss, data, Some(batch), mode, workspace, self.processor, gradient);
+            loss_and_deltas(network, &options.loss, data, Some(batch), mode, workspace, processor, gradient, laid_out);
         self.step += 1;
         if !loss.is_finite() {
             let (layer, rows) = workspace.first_not_finite(5);
             let rows = rows.into_iter().map(|row| batch[row]).collect();
             return Err(Error::NotFinite { what: "the loss", epoch: epoch + 1, step: self.step, layer, rows });
         }
-        self.penalise(network);
-        if let Some(limit) = options.clip_value {
-            let limit = T::from_f64(limit);
-            for g in &mut self.gradient {
-                *g = crate::kernels::Lanes::min(crate::kernels::Lanes::max(*g, -limit), limit);
-            }
-        }
-        if let Some(limit) = options.clip_norm {
-            let norm = naive::dot(&self.gradient, &self.gradient).to_f64().sqrt();
-            if norm > limit {
-                let scale = T::from_f64(limit / norm);
-                self.gradient.iter_mut().for_each(|g| *g = scale * *g);
-            }
-        }
         for k in 0..network.layers().len() {
             let Layer::BatchNorm { momentum, .. } = network.layers()[k] else { continue };
             let slot = &network.slots[k];
             let (mean, variance) = network.running[slot.running_mean.start..slot.running_variance.end]
                 .split_at_mut(slot.running_mean.len());
-            let statistics = self.workspace.batch_statistics(k);
-            batch_norm::update_running(momentum, self.workspace.rows(), statistics, (mean, variance));
+            batch_norm::update_running(momentum, workspace.rows(), workspace.batch_statistics(k), (mean, variance));
         }
         self.powers = self.powers.next(&options.optimizer);
-        self.update(learning_rate, network);
-        Ok(loss)
-    }
-
-    /// Adds the penalties' derivatives, λw and λ·sign(w), to the gradient.
-    fn penalise(&mut self, network: &Network<T>) {
-        if self.options.l1 == 0.0 && self.options.l2 == 0.0 {
-            return;
-        }
-        for segment in network.layout().segments() {
-            let l1 = T::from_f64(self.options.l1 * segment.decay_factor);
-            let l2 = T::from_f64(self.options.l2 * segment.decay_factor);
-            let range = segment.range.clone();
-            for (g, &w) in self.gradient[range.clone()].iter_mut().zip(&network.parameters[range]) {
-                let sign = if w > T::ZERO {
-                    l1
-                } else if w < T::ZERO {
-                    -l1
-                } else {
-                    T::ZERO
-                };
-                *g = l2.fma(w, *g) + sign;
-            }
-        }
-    }
-
-    /// The optimizer's step, shared out over the parameters.
-    fn update(&mut self, learning_rate: f64, network: &mut Network<T>) {
-        let decay = self.options.weight_decay.unwrap_or_else(|| self.options.optimizer.default_weight_decay());
-        let (optimizer, powers, set) = (&self.options.optimizer, self.powers, self.processor.instruction_set());
-        let (layout, theta) = network.layout_and_parameters_mut();
-        // One for each share; vectors of nothing take no memory.
-        let mut shares = vec![(); self.workspace.shares()];
-        let bounds = self.workspace.bounds();
-        let [first, second] = &mut self.memories;
-        let step = |start: usize, theta: &mut [T], g: &[T], first: &mut [T], second: &mut [T]| {
-            for segment in layout.segments() {
-                let from = segment.range.start.max(start);
-                let to = segment.range.end.min(start + theta.len());
-                if from >= to {
-                    continue;
-                }
-                let range = from - start..to - start;
-                let learning_rate = learning_rate * segment.learning_rate_factor;
-                let part = |memory: &'_ mut [T]| -> std::ops::Range<usize> {
-                    if memory.is_empty() { 0..0 } else { range.clone() }
-                };
-                let (a, b) = (part(first), part(second));
-                let kernel = Update {
-                    optimizer,
-                    learning_rate,
-                    decay: learning_rate * decay * segment.decay_factor,
-                    powers,
-                    parameters: &mut theta[range.clone()],
-                    gradient: &g[range.clone()],
-                    memories: [&mut first[a], &mut second[b]],
-                };
-                T::dispatch(set, kernel);
-            }
+        let rule = Rule {
+            options,
+            learning_rate,
+            decay: options.weight_decay.unwrap_or_else(|| options.optimizer.default_weight_decay()),
+            powers: self.powers,
+            shorten: None,
+            set: processor.instruction_set(),
         };
-        let g = &mut self.gradient[..];
-        let team = &self.processor.team;
-        match optimizer.memories() {
-            0 => team.each_range(bounds, &mut shares, [theta, g], |i, (), [theta, g]| {
-                step(bounds[i], theta, g, &mut [], &mut []);
-            }),
-            1 => team.each_range(bounds, &mut shares, [theta, g, first], |i, (), [theta, g, first]| {
-                step(bounds[i], theta, g, first, &mut []);
-            }),
-            _ => team.each_range(bounds, &mut shares, [theta, g, first, second], |i, (), [theta, g, first, second]| {
-                step(bounds[i], theta, g, first, second);
-            }),
+        let (plan, parameters) = network.plan_and_parameters_mut();
+        let [first, second] = &mut self.memories;
+        match options.clip_norm {
+            None => {
+                gradient_phase(plan, workspace, processor, [parameters, gradient, first, second], |mut stretch| {
+                    rule.penalise(&mut stretch);
+                    rule.update(stretch);
+                });
+            }
+            Some(limit) => {
+                // The norm must be known before anything changes.
+                let numbers = [&mut *parameters, &mut *gradient, &mut [], &mut []];
+                gradient_phase(plan, workspace, processor, numbers, |mut stretch| rule.penalise(&mut stretch));
+                let norm = dot(rule.set, gradient, gradient).to_f64().sqrt();
+                let rule = Rule { shorten: (norm > limit).then(|| limit / norm), ..rule };
+                let numbers = [parameters, gradient, first, second];
+                update_phase(plan.layout, workspace, processor, numbers, |stretch| rule.update(stretch));
+            }
         }
+        Ok(loss)
     }
 
     /// One iteration of L-BFGS on all rows; the loss and gradient include the L2 penalty, the loss that is told does not.
@@ -524,7 +482,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
             let mut gradient = gradient;
             for segment in network.layout().segments().iter().filter(|segment| segment.role == Role::Weights) {
                 let w = &network.parameters[segment.range.clone()];
-                sum += 0.5 * l2 * naive::dot(w, w).to_f64();
+                sum += 0.5 * l2 * dot(processor.instruction_set(), w, w).to_f64();
                 if let Some(gradient) = gradient.as_deref_mut() {
                     for (g, &w) in gradient[segment.range.clone()].iter_mut().zip(w) {
                         *g = T::from_f64(l2).fma(w, *g);
@@ -556,19 +514,119 @@ impl<'a, T: Scalar> Trainer<'a, T> {
 
     /// Gradient norms and dead units of the last step.
     fn measure(&mut self, network: &Network<T>) {
+        let set = self.processor.instruction_set();
         for (norm, segment) in self.gradient_norms.iter_mut().zip(network.layout().segments()) {
             let g = &self.gradient[segment.range.clone()];
-            *norm = naive::dot(g, g).to_f64().sqrt();
+            *norm = dot(set, g, g).to_f64().sqrt();
         }
         for (k, dead) in self.dead.iter_mut().enumerate() {
-            let same = |&j: &usize| {
-                let mut column = self.workspace.output(k + 1).map(|row| row[j]);
-                let first = column.next();
-                column.all(|x| Some(x) == first)
-            };
-            let width = network.width(k);
-            *dead = (0..width).filter(same).count() as f64 / width as f64;
+            let mut rows = self.workspace.output(k + 1);
+            let Some(first) = rows.next() else { continue };
+            self.same.clear();
+            self.same.resize(first.len(), true);
+            for row in rows {
+                for ((same, x), first) in self.same.iter_mut().zip(row).zip(first) {
+                    *same &= x == first;
+                }
+            }
+            *dead = self.same.iter().filter(|same| **same).count() as f64 / first.len() as f64;
         }
+    }
+}
+
+/// What a step does with every stretch of the gradient.
+struct Rule<'a> {
+    options: &'a Options,
+    learning_rate: f64,
+    /// λ of the decoupled weight decay.
+    decay: f64,
+    powers: Powers,
+    /// What the gradient is multiplied by, where its norm is too large.
+    shorten: Option<f64>,
+    set: InstructionSet,
+}
+
+impl Rule<'_> {
+    /// Adds the penalties' derivatives, λw and λ·sign(w), to the gradient, and cuts it to the largest value.
+    fn penalise<T: Scalar>(&self, stretch: &mut Stretch<'_, T>) {
+        let Options { l1, l2, clip_value, .. } = *self.options;
+        let factor = stretch.segment.decay_factor;
+        if (l1 != 0.0 || l2 != 0.0) && factor != 0.0 {
+            let penalty = Penalty { l1: l1 * factor, l2: l2 * factor, w: stretch.parameters, g: stretch.gradient };
+            T::dispatch(self.set, penalty);
+        }
+        if let Some(limit) = clip_value {
+            T::dispatch(self.set, Cut { limit, g: stretch.gradient });
+        }
+    }
+
+    /// The optimizer's step.
+    fn update<T: Scalar>(&self, stretch: Stretch<'_, T>) {
+        let Stretch { segment, parameters, gradient, memories } = stretch;
+        if let Some(factor) = self.shorten {
+            T::dispatch(self.set, Shorten { factor, g: gradient });
+        }
+        let learning_rate = self.learning_rate * segment.learning_rate_factor;
+        let kernel = Update {
+            optimizer: &self.options.optimizer,
+            learning_rate,
+            decay: learning_rate * self.decay * segment.decay_factor,
+            powers: self.powers,
+            parameters,
+            gradient,
+            memories,
+        };
+        T::dispatch(self.set, kernel);
+    }
+}
+
+/// g ← g + l2·w + l1·sign(w).
+struct Penalty<'a, T> {
+    l1: f64,
+    l2: f64,
+    w: &'a [T],
+    g: &'a mut [T],
+}
+
+impl<T: Scalar> Kernel<T> for Penalty<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Lanes<Scalar = T>>(self, v: V) {
+        let (l1, l2) = (v.of(self.l1), v.of(self.l2));
+        each(v, [self.w], [self.g], |[w], [g]| {
+            let sign = V::select(v.lt(w), l1, V::select(w.lt(v), -l1, v));
+            [l2.fma(w, g) + sign]
+        });
+    }
+}
+
+/// g ← g cut to ± limit.
+struct Cut<'a, T> {
+    limit: f64,
+    g: &'a mut [T],
+}
+
+impl<T: Scalar> Kernel<T> for Cut<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Lanes<Scalar = T>>(self, v: V) {
+        let limit = v.of(self.limit);
+        each(v, [], [self.g], |[], [g]| [g.max(-limit).min(limit)]);
+    }
+}
+
+/// g ← factor·g.
+struct Shorten<'a, T> {
+    factor: f64,
+    g: &'a mut [T],
+}
+
+impl<T: Scalar> Kernel<T> for Shorten<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Lanes<Scalar = T>>(self, v: V) {
+        let factor = v.of(self.factor);
+        each(v, [], [self.g], |[], [g]| [factor * g]);
     }
 }
 

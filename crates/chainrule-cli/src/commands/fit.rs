@@ -5,9 +5,9 @@ use crate::input;
 use crate::interrupt;
 use crate::output::Output;
 use crate::progress::{self, Progress};
-use chainrule::Processor;
 use chainrule::kernels::InstructionSet;
 use chainrule::train::{Ended, Event};
+use chainrule::{Layer, Processor};
 use chainrule_table::metrics::Metrics;
 use chainrule_table::recipe::{self, Fitted, OPTIONS, Start, Tables};
 use chainrule_table::{Model, Task};
@@ -343,7 +343,7 @@ fn start_text(data: &Path, table: &chainrule_table::Table, start: &Start) -> Str
     for note in &start.notes {
         text += &format!("note      {note}\n");
     }
-    let layers: Vec<String> = start.layers.iter().map(ToString::to_string).collect();
+    let layers: Vec<String> = start.layers.iter().map(in_brief).collect();
     let times = if start.rows.folds > 1 { format!("{} × ", start.rows.folds) } else { String::new() };
     text += &format!("network   {times}{} ({} parameters)\n", layers.join(", "), start.parameters);
     let task = match start.task {
@@ -456,4 +456,14 @@ fn summary_json(
         "baseline_constant": fitted.baseline.as_ref().map(|(_, constant)| constant),
         "notes": fitted.notes,
     })
+}
+
+/// A layer's name without the list of an embedding's columns.
+fn in_brief(layer: &Layer) -> String {
+    match layer {
+        Layer::Piecewise { bins, width, columns } => {
+            format!("piecewise:{bins}:{width} of {} columns", columns.len())
+        }
+        layer => layer.to_string(),
+    }
 }

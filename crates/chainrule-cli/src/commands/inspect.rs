@@ -1,39 +1,128 @@
-//! `inspect`: what a model file holds.
+//! `inspect`: what a model file holds, or what the columns of a table are.
 
 use crate::failure::{Failure, printable};
 use crate::input;
 use crate::output::Output;
 use chainrule::ModelFile;
 use chainrule::model_file::Tensor;
+use chainrule_table::{Kind, Schema, SchemaOptions, Table, data_fingerprint};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The options of `inspect`.
 #[derive(clap::Args, Debug)]
 #[command(
-    about = "Show what a model file holds",
+    about = "Show what a model file holds, or what the columns of a table are taken for and why",
     after_help = "Examples:\n  \
+        chainrule inspect houses.csv\n  \
         chainrule inspect houses.safetensors\n  \
         chainrule inspect houses.safetensors --json\n  \
         chainrule inspect - < houses.safetensors"
 )]
 pub struct Options {
-    /// The model file; `-` is standard input
-    model: PathBuf,
+    /// The model file or the table; `-` is a model on standard input
+    file: PathBuf,
+    /// Of a table, the column to predict
+    #[arg(long, value_name = "COLUMN")]
+    target: Option<String>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// Prints the facts of a model file, each of which has been checked against its checksum.
+/// Prints the facts of a model file, each of which has been checked against its checksum; or of a table.
 ///
 /// # Errors
-/// If there is no such file, or it is not a model of ours, whole and unaltered.
+/// If there is no such file, or it is not a model of ours, whole and unaltered, nor a table.
 pub fn run(options: &Options) -> Result<(), Failure> {
-    let model = input::model(&options.model)?;
-    let text = if options.json { format!("{}\n", as_json(&model)) } else { as_text(&model) };
+    let text = if options.target.is_some() || is_table(&options.file) {
+        let table = input::table(&options.file)?;
+        let columns = Columns::new(&table, options.target.as_deref())?;
+        if options.json { format!("{}\n", columns.as_json()) } else { columns.as_text() }
+    } else {
+        let model = input::model(&options.file)?;
+        if options.json { format!("{}\n", as_json(&model)) } else { as_text(&model) }
+    };
     Output::stdout().write(|out| out.write_all(text.as_bytes()).map_err(Failure::Write))?;
     Ok(())
+}
+
+/// Whether a file's name says that it is a table.
+fn is_table(path: &Path) -> bool {
+    let name = path.to_string_lossy().to_lowercase();
+    let name = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
+    [".csv", ".tsv", ".txt", ".parquet"].iter().any(|ending| name.ends_with(ending))
+}
+
+/// What the columns of a table are taken for.
+struct Columns<'a> {
+    table: &'a Table,
+    kinds: Vec<Kind>,
+    reasons: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl<'a> Columns<'a> {
+    fn new(table: &'a Table, target: Option<&str>) -> Result<Self, Failure> {
+        let (kinds, reasons, notes) = match target {
+            None => {
+                let (kinds, reasons) = Schema::columns(table)?;
+                (kinds, reasons, Vec::new())
+            }
+            Some(target) => {
+                let options = SchemaOptions { target: target.to_owned(), ..SchemaOptions::default() };
+                let schema = Schema::infer(table, &options)?;
+                (schema.kinds, schema.reasons, schema.notes.iter().map(ToString::to_string).collect())
+            }
+        };
+        Ok(Self { table, kinds, reasons, notes })
+    }
+
+    fn missing(&self, column: usize) -> usize {
+        let cells = self.table.columns()[column].cells();
+        (0..self.table.rows()).filter(|&row| cells.is_missing(row)).count()
+    }
+
+    /// The first cell with a value.
+    fn example(&self, column: usize) -> String {
+        let cells = self.table.columns()[column].cells();
+        let row = (0..self.table.rows()).find(|&row| !cells.is_missing(row));
+        row.map_or(String::new(), |row| self.table.spelling(row, column))
+    }
+
+    fn as_json(&self) -> Value {
+        let columns: Vec<Value> = (0..self.kinds.len())
+            .map(|i| {
+                json!({
+                    "name": self.table.columns()[i].name(), "kind": self.kinds[i].name(), "input": self.kinds[i].is_input(),
+                    "why": self.reasons[i], "missing": self.missing(i), "example": self.example(i),
+                })
+            })
+            .collect();
+        json!({
+            "rows": self.table.rows(), "columns": columns, "notes": self.notes,
+            "data_fingerprint": data_fingerprint(self.table),
+        })
+    }
+
+    fn as_text(&self) -> String {
+        let short = |text: &str, width: usize| -> String {
+            let text = printable(text);
+            if text.chars().count() <= width { text } else { text.chars().take(width - 1).chain(['…']).collect() }
+        };
+        let names: Vec<String> = self.table.columns().iter().map(|column| short(column.name(), 30)).collect();
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(6);
+        let mut text = format!("{} rows, {} columns", self.table.rows(), names.len());
+        if let Some(dialect) = self.table.dialect().filter(|dialect| dialect.separator != ',') {
+            text += &format!(", separated by {:?}, decimals after {:?}", dialect.separator, dialect.decimal);
+        }
+        text += &format!("\n\n{:width$}  kind         missing  first value       why\n", "column");
+        for (i, name) in names.iter().enumerate() {
+            let (kind, missing, example) = (self.kinds[i].name(), self.missing(i), short(&self.example(i), 16));
+            text += &format!("{name:width$}  {kind:11}  {missing:7}  {example:16}  {}\n", printable(&self.reasons[i]));
+        }
+        self.notes.iter().fold(text, |text, note| text + "note: " + note + "\n")
+    }
 }
 
 /// The keys of the metadata that say what the file is, apart from what the model is.

@@ -48,20 +48,18 @@ pub trait Lanes:
 
     /// The elements of `from`, and zero in the lanes beyond its end (at most [`Self::LANES`] are read).
     #[inline(always)]
+    #[allow(unsafe_code)]
     fn load_partial(self, from: &[Self::Scalar]) -> Self {
-        let mut whole = [Self::Scalar::ZERO; 16];
-        let n = from.len().min(Self::LANES);
-        whole[..n].copy_from_slice(&from[..n]);
-        self.load(&whole)
+        // SAFETY: no more elements than `from` has.
+        unsafe { self.load_first(from.as_ptr(), from.len().min(Self::LANES)) }
     }
 
     /// Writes as many lanes as `to` has elements (at most [`Self::LANES`]).
     #[inline(always)]
+    #[allow(unsafe_code)]
     fn store_partial(self, to: &mut [Self::Scalar]) {
-        let mut whole = [Self::Scalar::ZERO; 16];
-        self.store(&mut whole);
-        let n = to.len().min(Self::LANES);
-        to[..n].copy_from_slice(&whole[..n]);
+        // SAFETY: no more elements than `to` has.
+        unsafe { self.store_first(to.as_mut_ptr(), to.len().min(Self::LANES)) }
     }
 
     /// [`Self::LANES`] elements from `from` on, for kernels that have checked their bounds once outside the loop.

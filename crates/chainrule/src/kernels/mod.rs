@@ -23,6 +23,7 @@ pub(crate) mod x86;
 pub use environment::FloatEnvironment;
 pub use lanes::{Kernel, Lanes};
 pub use processor::Processor;
+pub(crate) use product::strips;
 pub use product::{Packed, Scratch, Start, Strided, StridedMut, product, product_packed};
 pub use vector::{dot, sum, sum_of_squares, sum_rows};
 

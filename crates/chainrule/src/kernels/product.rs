@@ -14,12 +14,14 @@
 //! No choice of blocks changes a bit: an element is always the one chain of [`naive::product`].
 
 mod pack;
+mod strips;
 #[cfg(test)]
 mod tests;
 mod tile;
 mod vector;
 
 pub use pack::Packed;
+pub(crate) use strips::strips;
 
 use self::pack::Buffer;
 use self::tile::{Origin, Tile, VECTORS, most_rows};
@@ -82,7 +84,7 @@ impl<'a, T: Scalar> Strided<'a, T> {
 
     /// A pointer to element (i, j), which must be one.
     #[inline(always)]
-    pub(super) fn at(&self, i: usize, j: usize) -> *const T {
+    fn at(&self, i: usize, j: usize) -> *const T {
         self.data[i * self.row_stride + j * self.col_stride..].as_ptr()
     }
 
@@ -240,8 +242,6 @@ pub fn product_packed<'a, T: Scalar>(
     let set = b.set();
     if set.0 == Set::Naive || a.cols == 0 {
         naive::product(start, a, Strided::new(b.panels(), b.rows(), b.cols(), 1, b.rows()), c);
-    } else if c.cols == 1 {
-        product(set, scratch, start, a, Strided::new(b.panels(), b.rows(), 1, b.width(), 1), c);
     } else {
         T::dispatch(set, Product { copy: &mut scratch.a, start, a, b: Panels::Packed(b), c });
     }
@@ -281,6 +281,23 @@ enum Panels<'a, T> {
     InPlace(Strided<'a, T>),
 }
 
+impl<'a, T: Scalar> Panels<'a, T> {
+    /// The elements, and how far it is from one column to the next, where panels begin, and from one row to the next.
+    #[inline(always)]
+    fn strides<V: Lanes<Scalar = T>>(&self, _: V) -> (&'a [T], usize, usize) {
+        match *self {
+            Self::Packed(b) => {
+                assert_eq!(b.width(), VECTORS * V::LANES, "panels of another instruction set");
+                (b.panels(), b.rows(), b.width())
+            }
+            Self::InPlace(b) => {
+                assert_eq!(b.col_stride, 1, "a matrix that must be packed");
+                (b.data, 1, b.row_stride)
+            }
+        }
+    }
+}
+
 /// How many steps of the inner index a block takes: 14 rows of them, as `f32`, are half of a first-level cache.
 const KC: usize = 384;
 /// NC and MC in bytes, of a row of B and a column of A: times KC, parts of a second-level cache.
@@ -303,17 +320,7 @@ impl<T: Scalar> Kernel<T> for Product<'_, '_, T> {
         let (m, k, n) = (a.rows, a.cols, c.cols);
         let c_data = c.data.as_mut_ptr();
         let width = VECTORS * V::LANES;
-        // From one column of B to the next, where panels begin, and from one row to the next.
-        let (b, b_col, b_row) = match b {
-            Panels::Packed(b) => {
-                assert_eq!(b.width(), width, "panels of another instruction set");
-                (b.panels(), k, width)
-            }
-            Panels::InPlace(b) => {
-                assert_eq!(b.col_stride, 1, "a matrix that must be packed");
-                (b.data, 1, b.row_stride)
-            }
-        };
+        let (b, b_col, b_row) = b.strides(v);
         for jc in (0..n).step_by(LONG / T::BYTES) {
             let end = n.min(jc + LONG / T::BYTES);
             for (pc, kc) in blocks(k, KC) {

@@ -129,7 +129,8 @@ impl Team {
         });
     }
 
-    /// Runs `f(i, &mut extras[i], [range i of every slice])`, range i being `bounds[i]..bounds[i + 1]`.
+    /// Runs `f(i, &mut extras[i], [range i of every slice])`, range i being `bounds[i]..bounds[i + 1]`; an empty slice is
+    /// empty for all.
     ///
     /// # Panics
     /// If the bounds do not increase, reach beyond a slice, or are not one more than the extras.
@@ -142,12 +143,16 @@ impl Team {
     ) {
         assert_eq!(bounds.len(), extras.len() + 1, "one range an extra");
         assert!(bounds.is_sorted(), "ranges in order");
-        assert!(slices.iter().all(|s| bounds[extras.len()] <= s.len()), "ranges within the slices");
+        let within = |s: &[T]| s.is_empty() || bounds[extras.len()] <= s.len();
+        assert!(slices.iter().all(|s| within(s)), "ranges within the slices");
         let slices = slices.map(|s| Shares(s.as_mut_ptr(), s.len()));
         self.each(extras, |i, extra| {
             let slices = &slices;
             let (start, end) = (bounds[i], bounds[i + 1]);
             let ranges = std::array::from_fn(|n| {
+                if slices[n].1 == 0 {
+                    return &mut [][..];
+                }
                 // SAFETY: start ≤ end ≤ the slice's length (asserted), and the ranges of different i are disjoint.
                 unsafe { std::slice::from_raw_parts_mut(slices[n].0.add(start), end - start) }
             });

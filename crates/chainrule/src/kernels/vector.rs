@@ -94,35 +94,47 @@ impl<T: Scalar> Kernel<T> for SumRows<'_, '_, T> {
 
     #[inline(always)]
     fn run<V: Lanes<Scalar = T>>(self, v: V) {
-        /// Vectors whose chains run side by side: as many as hide the latency of an addition.
-        const SIDE: usize = 8;
         let Self { x, out } = self;
-        let wide = out.len() - out.len() % (SIDE * V::LANES);
-        let (whole, rest) = out.split_at_mut(wide);
-        for (part, out) in whole.chunks_exact_mut(SIDE * V::LANES).enumerate() {
-            let mut sums = [v; SIDE];
-            for s in 0..SIDE {
-                sums[s] = v.load(&out[s * V::LANES..]);
-            }
-            for i in 0..x.rows() {
-                let row = &x.row(i).expect("rows without gaps")[part * SIDE * V::LANES..][..SIDE * V::LANES];
-                for s in 0..SIDE {
-                    sums[s] = sums[s] + v.load(&row[s * V::LANES..]);
+        let mut j = 0;
+        while j < out.len() {
+            // As many chains side by side as hide the latency of an addition, where there are columns enough.
+            j += match (out.len() - j) / V::LANES {
+                8.. => columns::<V, 8>(v, x, j, out),
+                4..8 => columns::<V, 4>(v, x, j, out),
+                2..4 => columns::<V, 2>(v, x, j, out),
+                1 => columns::<V, 1>(v, x, j, out),
+                _ => {
+                    let out = &mut out[j..];
+                    let mut sum = v.load_partial(out);
+                    for i in 0..x.rows() {
+                        sum = sum + v.load_partial(&x.row(i).expect("rows without gaps")[j..]);
+                    }
+                    sum.store_partial(out);
+                    out.len()
                 }
             }
-            for s in 0..SIDE {
-                sums[s].store(&mut out[s * V::LANES..]);
-            }
-        }
-        for (part, out) in rest.chunks_mut(V::LANES).enumerate() {
-            let mut sum = v.load_partial(out);
-            for i in 0..x.rows() {
-                let row = &x.row(i).expect("rows without gaps")[wide + part * V::LANES..][..out.len()];
-                sum = sum + v.load_partial(row);
-            }
-            sum.store_partial(out);
         }
     }
+}
+
+/// Adds up `N` vectors of columns from `j` on and returns how many columns that are.
+#[inline(always)]
+fn columns<V: Lanes, const N: usize>(v: V, x: Strided<'_, V::Scalar>, j: usize, out: &mut [V::Scalar]) -> usize {
+    let out = &mut out[j..j + N * V::LANES];
+    let mut sums = [v; N];
+    for s in 0..N {
+        sums[s] = v.load(&out[s * V::LANES..]);
+    }
+    for i in 0..x.rows() {
+        let row = &x.row(i).expect("rows without gaps")[j..j + N * V::LANES];
+        for s in 0..N {
+            sums[s] = sums[s] + v.load(&row[s * V::LANES..]);
+        }
+    }
+    for s in 0..N {
+        sums[s].store(&mut out[s * V::LANES..]);
+    }
+    N * V::LANES
 }
 
 #[cfg(test)]

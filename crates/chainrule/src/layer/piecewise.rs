@@ -167,10 +167,11 @@ pub(crate) fn backward<T: Scalar>(
 }
 
 /// ∂J/∂w of the columns `of`, for the rows of one block: ∂J/∂w₀ = Σ x·δ and, in bin t's row, Σ f·δ over rows in it plus
-/// Σ (1 − f)·δ over rows in the next; after the last block every bin's row takes its successor's, from the last on.
+/// Σ (1 − f)·δ over rows in the next; after the last block every bin's row takes its successor's, from the last on. `shape` are
+/// columns, bins and width.
 pub(crate) fn weights_gradient<T: Scalar>(
     set: InstructionSet,
-    shape: Shape<'_, T>,
+    shape: (&[usize], usize, usize),
     x: MatrixRef<'_, T>,
     kept: &Matrix<T>,
     delta: MatrixRef<'_, T>,
@@ -185,7 +186,7 @@ pub(crate) fn weights_gradient<T: Scalar>(
 }
 
 struct Gradient<'a, T> {
-    shape: Shape<'a, T>,
+    shape: (&'a [usize], usize, usize),
     x: MatrixRef<'a, T>,
     kept: &'a Matrix<T>,
     delta: MatrixRef<'a, T>,
@@ -198,7 +199,7 @@ impl<T: Scalar> Kernel<T> for Gradient<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<V: Lanes<Scalar = T>>(self, v: V) {
-        let Shape { columns, bins, width, .. } = self.shape;
+        let (columns, bins, width) = self.shape;
         for (c, gradient) in self.of.zip(self.gradient.chunks_exact_mut((bins + 1) * width)) {
             for i in 0..self.x.rows() {
                 let delta = &self.delta.row(i)[c * width..(c + 1) * width];

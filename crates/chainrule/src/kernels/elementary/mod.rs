@@ -8,9 +8,10 @@
 //! small one as in P. T. P. Tang's functions (ACM TOMS 15, 1989; 16, 1990; 18, 1992). The background is J.-M.
 //! Muller's "Elementary Functions" (3rd ed., 2016). The polynomials are ours: `coefficients.py` derives them.
 //!
-//! Largest errors seen, in ULP of the true value (f32: all 2³² inputs; f64: 10⁸ random ones and the joints):
-//!
-//! MAXIMA
+//! Largest errors over all 2³² inputs of `f32`, in ULP of the true value (`CHAINRULE_EXHAUSTIVE=1 cargo test --release -p
+//! chainrule elementary`): exp 0.844, exp_m1 0.890, ln 0.915, ln_1p 0.916, logistic 0.764, erf 0.917, Φ 1.595, cos 0.782;
+//! composed of them: silu 1.494, gelu 2.375, mish 3.689, elu 1.344. Of the others, and of `f64`, samples and the joints are
+//! tested against the bounds in `tests.rs`.
 
 mod double;
 mod single;

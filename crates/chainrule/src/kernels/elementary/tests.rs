@@ -414,17 +414,17 @@ macro_rules! within {
 within! {
     exp 0.9 1.0 pxfm::f_exp;
     exp_m1 0.9 1.3 pxfm::f_expm1;
-    ln 0.9 1.0 pxfm::f_log;
+    ln 0.92 1.0 pxfm::f_log;
     ln_1p 0.95 1.0 pxfm::f_log1p;
     tanh 0.9 1.0 pxfm::f_tanh;
     logistic 0.9 1.0 |x| 1.0 / (1.0 + pxfm::f_exp(-x));
     erf 0.95 1.0 pxfm::f_erf;
-    normal_cdf 1.5 2.0 |x| 0.5 * pxfm::f_erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
+    normal_cdf 1.6 2.0 |x| 0.5 * pxfm::f_erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
     sin 0.9 1.0 pxfm::f_sin;
     cos 0.9 1.0 pxfm::f_cos;
     silu 1.6 1.6 |x| x.max(-800.0) / (1.0 + pxfm::f_exp(-x));
     gelu 2.5 3.0 |x| x.max(-50.0) * 0.5 * pxfm::f_erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
-    mish 3.5 3.5 |x| {
+    mish 3.7 3.7 |x| {
         let e = pxfm::f_exp(-x.abs());
         let (over, under) = if x < 0.0 { (e * (e + 2.0), e * (e + 2.0) + 2.0) } else { (1.0 + 2.0 * e, 1.0 + 2.0 * e * (1.0 + e)) };
         x.max(-800.0) * (over / under)

@@ -37,8 +37,8 @@ impl<T: Scalar> Buffer<T> {
     }
 }
 
-/// A matrix B, laid out once for many products: panels of as many columns as a tile is wide, the last one padded with
-/// zeros, and within a panel row after row.
+/// A matrix B, laid out once for many products: panels of as many columns as a tile is wide, and within a panel row after
+/// row. What stands in the last panel beyond B's columns is never read.
 #[derive(Clone, Debug)]
 pub struct Packed<T> {
     panels: Buffer<T>,
@@ -63,17 +63,44 @@ impl<T: Scalar> Packed<T> {
     /// Lays out `b` for products with the instructions of `set`. A matrix of the same shape needs no new memory.
     pub fn pack<'b>(&mut self, set: InstructionSet, b: impl Into<Strided<'b, T>>) {
         let b = b.into();
-        self.set = set;
-        (self.rows, self.cols) = (b.rows, b.cols);
-        self.width = if set.0 == Set::Naive { 1 } else { T::dispatch(set, PackB { b, panels: &mut self.panels }) };
-        if set.0 == Set::Naive {
-            let columns = self.panels.room(b.rows.checked_mul(b.cols).expect("a packed matrix beyond memory"));
+        self.shape(set, b.rows, b.cols);
+        self.fill(0, 0, b);
+    }
+
+    /// Makes room for a matrix of that shape, whose elements are then [filled](Self::fill) in.
+    pub(crate) fn shape(&mut self, set: InstructionSet, rows: usize, cols: usize) {
+        let width = if set.0 == Set::Naive { 1 } else { T::dispatch(set, Width) };
+        self.shape_for(set, width, rows, cols);
+    }
+
+    pub(super) fn shape_for(&mut self, set: InstructionSet, width: usize, rows: usize, cols: usize) {
+        // A stride of 0 can make a matrix larger than memory.
+        let size = rows.checked_mul(cols.next_multiple_of(width)).expect("a packed matrix beyond memory");
+        self.panels.room(size);
+        *self = Self { panels: std::mem::take(&mut self.panels), set, rows, cols, width };
+    }
+
+    /// Lays `b` out as the part that begins in row `row` and column `col`, where a panel begins.
+    ///
+    /// # Panics
+    /// If no panel begins there, or `b` does not fit.
+    pub(crate) fn fill(&mut self, row: usize, col: usize, b: Strided<'_, T>) {
+        if self.set.0 == Set::Naive {
+            self.check(row, col, b);
+            let (rows, columns) = (self.rows, self.panels.room(0));
             for j in 0..b.cols {
                 for p in 0..b.rows {
-                    columns[j * b.rows + p] = b.get(p, j);
+                    columns[(col + j) * rows + row + p] = b.get(p, j);
                 }
             }
+        } else {
+            T::dispatch(self.set, Fill { packed: self, row, col, b });
         }
+    }
+
+    fn check(&self, row: usize, col: usize, b: Strided<'_, T>) {
+        assert!(col.is_multiple_of(self.width), "a part of a packed matrix begins with a panel");
+        assert!(row + b.rows <= self.rows && col + b.cols <= self.cols, "a part of a packed matrix");
     }
 
     /// The number of rows.
@@ -91,7 +118,7 @@ impl<T: Scalar> Packed<T> {
     }
 
     /// The columns of a panel.
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.width
     }
 
@@ -105,31 +132,41 @@ impl<T: Scalar> Packed<T> {
 /// at a time would jump by a whole row after each part of one. (128 × 784 × 256 with packing: 75 % of peak before, 77 to 81 % after.)
 pub(super) const AT_A_TIME: usize = 8;
 
-struct PackB<'a, 'b, T> {
-    b: Strided<'b, T>,
-    panels: &'a mut Buffer<T>,
+/// The width of a panel.
+struct Width;
+
+impl<T: Scalar> Kernel<T> for Width {
+    type Output = usize;
+    #[inline(always)]
+    fn run<V: Lanes<Scalar = T>>(self, _: V) -> usize {
+        VECTORS * V::LANES
+    }
 }
 
-impl<T: Scalar> Kernel<T> for PackB<'_, '_, T> {
-    type Output = usize;
+/// [`Packed::fill`].
+pub(super) struct Fill<'a, 'b, T> {
+    pub(super) packed: &'a mut Packed<T>,
+    pub(super) row: usize,
+    pub(super) col: usize,
+    pub(super) b: Strided<'b, T>,
+}
 
-    /// Fills the panels and returns their width.
+impl<T: Scalar> Kernel<T> for Fill<'_, '_, T> {
+    type Output = ();
+
     #[inline(always)]
-    fn run<V: Lanes<Scalar = T>>(self, v: V) -> usize {
-        let Self { b, panels } = self;
+    fn run<V: Lanes<Scalar = T>>(self, v: V) {
+        let Self { packed, row, col, b } = self;
+        packed.check(row, col, b);
         let width = VECTORS * V::LANES;
-        let size = b.rows.checked_mul(width).expect("a packed matrix beyond memory");
-        // A stride of 0 can make a matrix larger than memory.
-        let room = size.checked_mul(b.cols.div_ceil(width)).expect("a packed matrix beyond memory");
-        let panels = panels.room(room);
-        if !b.cols.is_multiple_of(width) {
-            panels[size * (b.cols / width)..][..size].fill(T::ZERO);
-        }
+        assert_eq!(packed.width, width, "panels of another instruction set");
+        let size = packed.rows * width;
+        let panels = packed.panels.room(0);
         let at_a_time = if b.col_stride == 1 { AT_A_TIME } else { b.rows.max(1) };
         for i in (0..b.rows).step_by(at_a_time) {
             let rows = at_a_time.min(b.rows - i);
-            for (panel, jr) in (0..b.cols).step_by(width).enumerate() {
-                let to = panels[panel * size + i * width..][..rows * width].as_mut_ptr();
+            for jr in (0..b.cols).step_by(width) {
+                let to = panels[(col + jr) / width * size + (row + i) * width..][..rows * width].as_mut_ptr();
                 // SAFETY: `rows` rows of `b` from i on, of the columns from jr on that it has, at most width; `to` has
                 // rows × width elements.
                 unsafe {
@@ -137,7 +174,6 @@ impl<T: Scalar> Kernel<T> for PackB<'_, '_, T> {
                 }
             }
         }
-        width
     }
 }
 
