@@ -688,7 +688,8 @@ fn codes(table: &Table, name: &str) -> Result<Vec<u32>, FitError> {
         TableError::MissingColumns { file: table.name().to_owned(), names, got: 1 }
     })?;
     let cells = match table.columns()[position].cells() {
-        Cells::Numbers(values) => {
+        Cells::Numbers(numbers) => {
+            let values: Vec<f64> = numbers.iter().collect();
             let mut order: Vec<usize> = (0..values.len()).collect();
             order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
             let mut codes = vec![0; values.len()];
@@ -700,7 +701,7 @@ fn codes(table: &Table, name: &str) -> Result<Vec<u32>, FitError> {
             codes
         }
         Cells::Texts(texts) => {
-            let mut levels: Vec<(&String, usize)> = texts.levels().iter().zip(0..).collect();
+            let mut levels: Vec<(&str, usize)> = texts.levels().zip(0..).collect();
             levels.sort_unstable();
             let mut rank = vec![0; levels.len()];
             levels.iter().zip(1..).for_each(|((_, level), place)| rank[*level] = place);
