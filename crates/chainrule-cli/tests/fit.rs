@@ -217,8 +217,8 @@ fn a_configuration_file_has_the_same_names_and_the_command_line_wins() {
     let output = folder.run("fit t.csv --config c.toml --epochs 5 --print-config");
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("hidden = \"8,4\"") && text.contains("epochs = 5"), "{text}");
-    // Two in each of four folds.
-    assert_eq!(folder.json("fit t.csv --config c.toml --json")["epochs"], 8);
+    // Two in each of six folds.
+    assert_eq!(folder.json("fit t.csv --config c.toml --json")["epochs"], 12);
     folder.write("bad.toml", "hiden = 3\n");
     assert!(folder.error("fit t.csv --config bad.toml").contains("did you mean `hidden`?"));
 }

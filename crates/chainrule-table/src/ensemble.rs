@@ -297,12 +297,15 @@ impl Held {
         best.1
     }
 
-    /// The temperature with the least loss here, by golden sections of its logarithm between ½ and 2.
+    /// The temperature T with the least loss here + 10 (ln T)²/n, by golden sections of its logarithm between ½ and 2.
+    ///
+    /// The penalty is the restraint of few rows: where all of a hundred are right, the loss alone would have T fall without
+    /// bound, and the next row that is wrong would pay for it.
     pub(crate) fn temperature(&self, link: Link, mean: &Matrix<f64>) -> f64 {
         let loss = |log: f64| {
             let mut adjusted = mean.clone();
             Output { temperature: Lanes::exp(log), ..Output::single() }.adjust(link, &mut adjusted);
-            self.loss(link, &adjusted)
+            self.loss(link, &adjusted) + 10.0 * log * log / mean.rows() as f64
         };
         let golden = (5.0_f64.sqrt() - 1.0) / 2.0;
         let (mut low, mut high) = (-std::f64::consts::LN_2, std::f64::consts::LN_2);
@@ -385,4 +388,93 @@ pub(crate) fn linear(
     };
     train::train(&mut network, &rows.data(), None, &options, processor, &mut |_| ControlFlow::Continue(()))?;
     Ok(network)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fold_has_its_share_of_every_class() {
+        // Nine rows of class 0 and three of class 1, in three folds: three and one each.
+        let classes = [0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0];
+        let backwards: Vec<usize> = (0..12).rev().collect();
+        let dealt = deal(3, Some(&classes), &backwards);
+        for fold in &dealt {
+            assert!(fold.is_sorted());
+            let of = |class| fold.iter().filter(|&&row| classes[row] == class).count();
+            assert_eq!((of(0), of(1)), (3, 1));
+        }
+        let mut all = dealt.concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..12).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_group_is_dealt_as_a_whole_to_the_smallest_fold() {
+        // The permutation meets group 7 (3 rows), then 5 (2 rows), then 9 (1 row, to the smaller fold).
+        let groups = [7, 5, 7, 9, 5, 7];
+        let dealt = deal_groups(2, &groups, &[0, 1, 2, 3, 4, 5]);
+        assert_eq!(dealt, [vec![0, 2, 5], vec![1, 3, 4]]);
+        // No more folds than groups.
+        assert_eq!(deal_groups(4, &[1, 1, 1], &[2, 1, 0]), [vec![0, 1, 2]]);
+    }
+
+    fn held(predictions: Vec<f64>, y: Vec<f64>) -> Held {
+        let matrix = |data: Vec<f64>| Matrix::from_vec(y.len(), data.len() / y.len(), data).unwrap();
+        Held { predictions: matrix(predictions), y: matrix(y.clone()), weights: None }
+    }
+
+    #[test]
+    fn the_better_of_two_models_gets_the_larger_share() {
+        let held = held(vec![0.0, 0.0, 0.0, 0.0], vec![1.0, 2.0, 3.0, 4.0]);
+        let line = Matrix::from_vec(4, 1, vec![1.0, 2.0, 3.0, 4.0]).unwrap();
+        assert_eq!(held.share_of(Link::Identity, &line), 1.0);
+        let far = Matrix::from_vec(4, 1, vec![-5.0; 4]).unwrap();
+        assert_eq!(held.share_of(Link::Identity, &far), 0.0);
+        // Twice the truth and nothing: half of each.
+        let twice = Matrix::from_vec(4, 1, vec![2.0, 4.0, 6.0, 8.0]).unwrap();
+        assert_eq!(held.share_of(Link::Identity, &twice), 0.5);
+    }
+
+    #[test]
+    fn chances_that_are_too_sure_are_brought_down() {
+        // 0.8 where 3 of 4 are right: σ(logit(0.8)/T) = 0.75 at T = ln 4 / ln 3, of so many rows nearly.
+        let n = 40_000;
+        let truth = [1.0, 1.0, 1.0, 0.0].repeat(n / 4);
+        let sure = held(vec![0.8; n], truth.clone());
+        let temperature = sure.temperature(Link::Logistic, &sure.predictions);
+        let expected = Lanes::ln(4.0_f64) / Lanes::ln(3.0_f64);
+        assert!((temperature - expected).abs() < 1e-3, "{temperature} is not {expected}");
+        // The same as two classes with softmax.
+        let both = Held {
+            predictions: Matrix::from_vec(n, 2, [0.2, 0.8].repeat(n)).unwrap(),
+            y: Matrix::from_vec(n, 1, truth).unwrap(),
+            weights: None,
+        };
+        assert!((both.temperature(Link::Softmax, &both.predictions) - temperature).abs() < 1e-9);
+        // All of eight are right: the chances are left nearly as they are.
+        let few = held(vec![0.9; 8], vec![1.0; 8]);
+        assert!((0.9..1.0).contains(&few.temperature(Link::Logistic, &few.predictions)));
+    }
+
+    #[test]
+    fn an_interval_s_ends_are_the_conformal_ranks() {
+        // Residuals 1…9 around 0: rank ⌊0.1 · 10⌋ = 1, ⌊0.5 · 10⌋ = 5, ⌈0.9 · 10⌉ = 9.
+        let held = held(vec![0.0; 9], (1..10).map(f64::from).collect());
+        let intervals = held.intervals(&[0.1, 0.5, 0.9], &held.predictions);
+        assert_eq!((intervals.edges.len(), &intervals.offsets[0][..]), (0, &[1.0, 5.0, 9.0][..]));
+    }
+
+    #[test]
+    fn an_interval_widens_where_the_numbers_do() {
+        // 400 rows around 0 miss by up to 1, 400 around 100 by up to 50.
+        let miss = |i: usize| (i % 201) as f64 / 100.0 - 1.0;
+        let predictions: Vec<f64> = (0..800).map(|i| if i < 400 { 0.0 } else { 100.0 }).collect();
+        let y = (0..800).map(|i| predictions[i] + miss(i) * if i < 400 { 1.0 } else { 50.0 }).collect();
+        let held = held(predictions, y);
+        let intervals = held.intervals(&[0.05, 0.95], &held.predictions);
+        assert_eq!(intervals.edges, [100.0]);
+        assert!(intervals.offsets[0][1] < 1.0 && intervals.offsets[1][1] > 40.0, "{:?}", intervals.offsets);
+    }
 }

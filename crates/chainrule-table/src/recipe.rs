@@ -103,22 +103,22 @@ pub const OPTIONS: [(&str, &str); 36] = [
     ("test-fraction", "share of the rows held back for the score [0.1]"),
     ("folds", "ensemble: each fold of the rest decides when one member's training stops [by the number of rows]"),
     ("validation-fraction", "with one fold: share of the rest that decides when to stop [0.15]"),
-    ("scale", "standard, robust or none: what is done with columns of numbers [standard]"),
+    ("scale", "standard, robust or none: what is done with columns of numbers [robust]"),
     ("target-scale", "standard, robust or none: what is done with a numeric target [standard]"),
     ("hidden", "widths of the hidden layers: 64,64, or none for a linear model [128,64]"),
-    ("embedding", "of columns of numbers: piecewise:BINS:WIDTH, or none [piecewise:48:16]"),
+    ("embedding", "of columns of numbers: piecewise:BINS:WIDTH, or none [piecewise:96:16]"),
     ("members", "networks that share the weights of each fold's [8]"),
-    ("activation", "one for all hidden layers, or one each: relu,tanh [relu]"),
+    ("activation", "one for all hidden layers, or one each: relu,tanh [mish]"),
     ("init", "he, glorot, lecun, normal:0.001, uniform:0.1, zeros, … [by activation]"),
     ("dropout", "share of hidden neurons dropped in training, 0 to below 1 [0]"),
     ("norm", "none, batch or layer [none]"),
     ("quantiles", "levels to predict beside the number, as 0.05,0.5,0.95; measured on rows not learnt from"),
     ("loss", "squared_error, absolute_error, huber, quantile:0.1:0.9, poisson, … [by task]"),
     ("optimizer", "gradient_descent, momentum, nesterov, rmsprop, adam, adamw, lbfgs [adamw:0.9:0.95]"),
-    ("learning-rate", "base learning rate [0.004 for the default optimizer]"),
-    ("schedule", "constant, step, exponential, cosine, one_cycle, cos_log, plateau, … [cosine:0.05]"),
-    ("epochs", "passes over the training rows, at most [by the number of rows]"),
-    ("batch-size", "rows of a mini-batch, or all [by the number of rows]"),
+    ("learning-rate", "base learning rate [0.003 for the default optimizer]"),
+    ("schedule", "constant, step, exponential, cosine, one_cycle, cos_log, plateau, … [cos_log]"),
+    ("epochs", "passes over the training rows, at most [16, more of few rows, fewer of many]"),
+    ("batch-size", "rows of a mini-batch, or all [32, more of many rows]"),
     ("weight-decay", "decoupled weight decay [0.01 for adamw]"),
     ("l1", "penalty on the sum of absolute weights [0]"),
     ("l2", "penalty on half the sum of squared weights [0]"),
@@ -251,8 +251,12 @@ impl Plan {
                 })?
             }
         };
-        let mut activations: Vec<Activation> =
-            options.get("activation").unwrap_or("relu").split(',').map(str::parse).collect::<Result<_, _>>()?;
+        let mut activations: Vec<Activation> = options
+            .get("activation")
+            .unwrap_or(if plain { "relu" } else { "mish" })
+            .split(',')
+            .map(str::parse)
+            .collect::<Result<_, _>>()?;
         if activations.len() == 1 {
             activations = vec![activations[0].clone(); hidden.len()];
         }
@@ -291,12 +295,12 @@ impl Plan {
         }
         let embedding = match options.get("embedding") {
             None if simple => None,
-            None => Some((48, 16)),
+            None => Some((96, 16)),
             Some("none") => None,
             Some(text) => match format!("{text}:0").parse() {
                 Ok(Layer::Piecewise { bins, width, columns }) if columns.len() == 1 => Some((bins, width)),
                 _ => {
-                    let expected = "piecewise:BINS:WIDTH, as piecewise:48:16, or none".into();
+                    let expected = "piecewise:BINS:WIDTH, as piecewise:96:16, or none".into();
                     return Err(Error::Value { what: "embedding", expected, got: text.into() });
                 }
             },
@@ -357,7 +361,7 @@ impl Plan {
             test_fraction: share("test-fraction", if plain { 0.0 } else { 0.1 })?,
             validation_fraction: share("validation-fraction", if plain { 0.0 } else { 0.15 })?,
             choosing_given: options.get("validation-fraction").is_some(),
-            scale: options.name("scale")?.unwrap_or(if plain { Scale::None } else { Scale::Standard }),
+            scale: options.name("scale")?.unwrap_or(if plain { Scale::None } else { Scale::Robust }),
             target_scale: options.name("target-scale")?.or(plain.then_some(Scale::None)),
             dropout: share("dropout", 0.0)?,
             hidden,
@@ -366,10 +370,10 @@ impl Plan {
             norm,
             loss: options.name("loss")?,
             learning_rate: positive("learning-rate")?
-                .or((!plain && options.get("optimizer").is_none()).then_some(0.004)),
+                .or((!plain && options.get("optimizer").is_none()).then_some(0.003)),
             schedule: options.name("schedule")?.unwrap_or(match plain || lbfgs {
                 true => Schedule::Constant,
-                false => Schedule::Cosine { warmup: 0.05 },
+                false => Schedule::CosLog { cycles: 4.0 },
             }),
             optimizer,
             epochs: count("epochs")?,
@@ -451,10 +455,14 @@ impl Plan {
         if self.one_fold(tables) {
             return 1;
         }
-        let folds = match self.effort {
-            Effort::Fast => 1,
-            Effort::Default => 4,
-            Effort::Best => 10,
+        // Each member has its own copy of its rows, so of very many rows there is one.
+        let folds = match (self.effort, rows) {
+            (_, 200_000..) => 1,
+            (Effort::Fast, _) => 2,
+            (Effort::Default, 0..20_000) => 6,
+            (Effort::Default, _) => 4,
+            (Effort::Best, 0..20_000) => 16,
+            (Effort::Best, _) => 10,
         };
         self.folds.unwrap_or(folds).min(rows / 2).max(1)
     }
@@ -493,21 +501,25 @@ impl Plan {
 
     /// Rows of a mini-batch for so many training rows; `None`: all.
     fn batch(&self, rows: usize) -> Option<usize> {
+        // A batch of 32 rows is one of 256 for the eight members that share weights.
         self.batch_size.unwrap_or(Some(match rows {
-            0..1_000 => 32,
-            1_000..5_000 => 64,
-            5_000..20_000 => 128,
-            _ => 256,
+            0..20_000 => 32,
+            20_000..100_000 => 64,
+            100_000..1_000_000 => 256,
+            _ => 1024,
         }))
     }
 
-    /// Passes over the data: about 2,400 steps, but 20 passes at least and 60 at most.
+    /// Passes over the data: 16, so many more that there are 200 steps, or so few that 3.2 million rows pass; at least 3.
     fn passes(&self, rows: usize) -> usize {
-        let plain = if self.preset == Preset::Plain { 1000 } else { 300 };
-        self.epochs.unwrap_or_else(|| match self.batch(rows) {
-            None => plain,
-            Some(batch) => (2_400 * batch / rows.max(1)).clamp(20, 60),
-        })
+        let most = 3_200_000 / rows.max(1);
+        let passes = match (self.preset, self.batch(rows), self.effort) {
+            (Preset::Plain, ..) => 1000,
+            (_, None, _) => 300,
+            (_, Some(_), Effort::Fast) => 10.min(most).max(3),
+            (_, Some(batch), _) => 16.max((200 * batch).div_ceil(rows.max(1)).min(100)).min(most).max(3),
+        };
+        self.epochs.unwrap_or(passes)
     }
 
     fn training(&self, loss: &Loss, rows: usize, choosing: bool) -> train::Options {
