@@ -210,6 +210,39 @@ fn a_start_goes_on_from_a_model_and_refuses_another_architecture() {
 }
 
 #[test]
+fn a_budget_becomes_folds_and_epochs_that_repeat_without_a_clock() {
+    let folder = Folder::new("budget");
+    folder.write("t.csv", &small_table());
+    let fit = "fit t.csv --target y --ignore class --json";
+    let bought = folder.json(&format!("{fit} --budget 2s -o a.safetensors"));
+    let facts = folder.json("inspect a.safetensors --json");
+    let options = facts["metadata"]["options"].as_object().unwrap();
+    let given = |name: &str| options.get(name).map(|value| format!("--{name} {}", value.as_str().unwrap()));
+    let again = [given("folds"), given("epochs")].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    assert!(again.contains("--folds"), "{facts}");
+    let same = folder.json(&format!("{fit} {again} -o b.safetensors"));
+    assert_eq!(bought["fingerprint"], same["fingerprint"]);
+    for budget in ["0", "-1s", "soon", "1d", "infs"] {
+        assert!(folder.error(&format!("{fit} --budget={budget} -o c.safetensors")).contains("budget"), "{budget}");
+    }
+}
+
+#[test]
+fn quantiles_are_columns_and_their_coverage_is_told() {
+    let folder = Folder::new("quantiles");
+    folder.write("t.csv", &small_table());
+    let summary =
+        folder.json("fit t.csv --target y --ignore class --quantiles 0.05,0.95 --epochs 3 --json -o m.safetensors");
+    assert!(summary["coverage"]["measured"].is_number() && summary["standard_error"].is_number(), "{summary}");
+    let text = String::from_utf8(folder.run("predict m.safetensors t.csv").stdout).unwrap();
+    assert!(text.lines().next().unwrap().ends_with("class,prediction,quantile_0.05,quantile_0.95"), "{text}");
+    for line in text.lines().skip(1) {
+        let ends: Vec<f64> = line.split(',').rev().take(2).map(|cell| cell.parse().unwrap()).collect();
+        assert!(ends[1] <= ends[0], "{line}");
+    }
+}
+
+#[test]
 fn a_configuration_file_has_the_same_names_and_the_command_line_wins() {
     let folder = Folder::new("config");
     folder.write("c.toml", "target = \"y\"\nhidden = [8, 4]\nepochs = 2\nignore = \"class\"\n");

@@ -371,13 +371,13 @@ pub(crate) fn joint_report(reports: &[Report], loss: f64, processor: &Processor)
 }
 
 /// A linear model with a little L2 (λ = 1/n), fitted to the minimum.
-pub(crate) fn linear(
-    rows: &Rows<f64>,
+pub(crate) fn linear<T: Scalar>(
+    rows: &Rows<T>,
     loss: &Loss,
     outputs: usize,
     processor: &Processor,
-) -> Result<Network<f64>, Error> {
-    let mut network = Network::<f64>::zeros(rows.x.cols(), vec![chainrule::Layer::Dense { outputs }])?;
+) -> Result<Network<T>, Error> {
+    let mut network = Network::<T>::zeros(rows.x.cols(), vec![chainrule::Layer::Dense { outputs }])?;
     let options = train::Options {
         loss: loss.clone(),
         optimizer: chainrule::Optimizer::Lbfgs { memory: 10.0 },

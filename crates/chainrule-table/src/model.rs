@@ -231,6 +231,16 @@ impl Model {
         std::iter::once(&self.network).chain(&self.others)
     }
 
+    /// The levels of the quantiles that [`predict`](Self::predict) gives, those of `--quantiles` or of the quantile loss.
+    pub fn quantile_levels(&self) -> &[f64] {
+        match (&self.target, &self.output.intervals, &self.loss) {
+            (Target::Classification(_), ..) => &[],
+            (_, Some(intervals), _) => &intervals.levels,
+            (_, None, Loss::Quantile { levels }) => levels,
+            _ => &[],
+        }
+    }
+
     /// The parameters of all members.
     pub fn parameters(&self) -> usize {
         self.networks().map(AnyNetwork::parameters).sum()

@@ -1064,11 +1064,16 @@ fn fit_in<T: Scalar>(
             ));
         }
         notes.extend(more.iter().map(Note::to_string).filter(|note| !notes.contains(note)).collect::<Vec<_>>());
+        let outputs = outputs_for(&linear_loss, schema.labels.len());
         let linear = match linear {
-            Some(linear) => linear,
+            Some(linear) => AnyNetwork::F64(linear),
+            // A second matrix of very many rows, in f64, would be the largest thing in memory.
+            None if training.rows.len() > LINEAR_ROWS => {
+                wrap(ensemble::linear(&train_data, &linear_loss, outputs, processor)?)
+            }
             None => {
                 let rows = encoded::<f64>(&model.encoder, &model.target, &linear_loss, &training)?.0;
-                ensemble::linear(&rows, &linear_loss, outputs_for(&linear_loss, schema.labels.len()), processor)?
+                AnyNetwork::F64(ensemble::linear(&rows, &linear_loss, outputs, processor)?)
             }
         };
         let linear = linear_baseline(&model, linear, linear_loss, &scoring, processor)?;
@@ -1110,7 +1115,7 @@ fn copies<T: Scalar>(learnt: &Rows<T>, scored: &Rows<T>) -> usize {
 /// The score of a linear model that was fitted on the same training rows.
 fn linear_baseline(
     model: &Model,
-    network: Network<f64>,
+    network: AnyNetwork,
     loss: Loss,
     scoring: &Part<'_>,
     processor: &Processor,
@@ -1119,7 +1124,7 @@ fn linear_baseline(
         encoder: model.encoder.clone(),
         target: model.target.clone(),
         loss,
-        network: AnyNetwork::F64(network),
+        network,
         others: Vec::new(),
         output: Output::single(),
         facts: Map::new(),

@@ -4,9 +4,8 @@ use super::fit::processor;
 use crate::failure::Failure;
 use crate::input;
 use crate::output::Output;
-use chainrule::Loss;
 use chainrule_table::encoder::Surprises;
-use chainrule_table::{Model, Predictions, Rows, Source, Stream, Table, Target};
+use chainrule_table::{Model, Predictions, Rows, Source, Stream, Table};
 use serde_json::json;
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
@@ -139,9 +138,7 @@ fn rows_through(
 /// The names of the columns that a prediction adds.
 fn names_of(model: &Model) -> Vec<String> {
     let mut names = vec!["prediction".to_owned()];
-    if let (Target::Regression(_), Loss::Quantile { levels }) = (&model.target, &model.loss) {
-        names.extend(levels.iter().map(|level| format!("quantile_{level}")));
-    }
+    names.extend(model.quantile_levels().iter().map(|level| format!("quantile_{level}")));
     names.extend(model.target.labels().iter().map(|label| format!("probability_{label}")));
     names
 }
