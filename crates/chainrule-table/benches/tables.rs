@@ -164,11 +164,11 @@ fn main() {
             let loss = report.validation_loss.unwrap_or(f64::NAN);
             choosing += if squared { (2.0 * loss).sqrt() } else { loss };
             words = format!(
-                "{} epochs, best {}; T {:.2}; linear's share {:.2?}; {:.3} of it",
+                "{} epochs, best {}; T {:.2}; linear's share {:.2}; {:.3} of it",
                 report.epochs,
                 report.best_epoch,
                 fitted.model.output.temperature,
-                fitted.model.output.shares.last().unwrap(),
+                fitted.model.output.shares.get(fitted.rows.folds).unwrap_or(&0.0),
                 if arguments.blind { f64::NAN } else { score / recipe::main_metric(&linear).1 },
             );
             if let (Target::Classification(classes), Metrics::Classification(_)) = (&fitted.model.target, linear) {
