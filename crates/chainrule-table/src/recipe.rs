@@ -477,8 +477,8 @@ impl Plan {
     /// If an option makes no sense.
     pub fn within(options: &Options, tables: &Tables<'_>, seconds: f64, trial: &Trial) -> Result<Options, Error> {
         let plan = Self::new(options)?;
-        let rows = trial.rows as f64 / (1.0 - plan.validation_fraction);
-        let epoch = |share: f64| trial.epoch_seconds * share * rows / trial.rows as f64;
+        let rows = trial.rows as f64;
+        let epoch = |share: f64| trial.epoch_seconds * share * rows / trial.learnt;
         let learnt = |folds: usize| if folds == 1 { 1.0 - plan.validation_fraction } else { 1.0 - 1.0 / folds as f64 };
         let cost = |folds: usize| {
             let rows = (rows * learnt(folds)) as usize;
@@ -547,14 +547,16 @@ impl Plan {
     }
 }
 
-/// What a short run on one thread with one fold told of the machine.
+/// What a short run on all threads told of the machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Trial {
-    /// Rows learnt from.
+    /// Rows that are not held back for the score.
     pub rows: usize,
-    /// Seconds that an epoch takes.
+    /// Rows that a member learnt from.
+    pub learnt: f64,
+    /// Seconds that an epoch took of each of the members that were trained side by side.
     pub epoch_seconds: f64,
-    /// Threads that the real run may use.
+    /// Threads, of which each trains a member.
     pub threads: usize,
 }
 

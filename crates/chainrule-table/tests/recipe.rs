@@ -198,7 +198,7 @@ fn a_budget_buys_folds_and_then_epochs() {
     let csv = table(100);
     let table = Table::read_csv(csv.as_bytes(), "t.csv").unwrap();
     let tables = Tables { table: &table, test: None, validation: None, start: None };
-    let trial = recipe::Trial { rows: 850, epoch_seconds: 0.1, threads: 2 };
+    let trial = recipe::Trial { rows: 1000, learnt: 850.0, epoch_seconds: 0.1, threads: 2 };
     let chosen = |seconds: f64, text: &str| {
         let chosen = recipe::Plan::within(&options(text), &tables, seconds, &trial).unwrap();
         (chosen.get("folds").map(str::to_owned), chosen.get("epochs").map(str::to_owned))

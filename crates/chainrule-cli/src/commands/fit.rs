@@ -9,7 +9,7 @@ use chainrule::kernels::InstructionSet;
 use chainrule::train::{Ended, Event};
 use chainrule::{Layer, Processor};
 use chainrule_table::metrics::Metrics;
-use chainrule_table::recipe::{self, Fitted, OPTIONS, Start, Tables};
+use chainrule_table::recipe::{self, Fitted, OPTIONS, Roles, Start, Tables};
 use chainrule_table::{Model, Task};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -274,45 +274,45 @@ fn seconds_in(text: &str) -> Result<f64, Failure> {
     seconds.ok_or_else(|| Failure::Fault(format!("budget: expected a time as 60s, 5m or 1h, got {text}")))
 }
 
-/// The options that fit a budget, after a trial of at most a tenth of it.
+/// The options that fit a budget, after a trial of about a tenth of it.
+///
+/// The trial trains a member on each thread, as the run will: where threads share a core, its memory or a neighbour, it is
+/// slowed as much.
 fn within(
     budget: f64,
     tables: &Tables<'_>,
     options: &recipe::Options,
     processor: &Processor,
 ) -> Result<recipe::Options, Failure> {
-    let started = Instant::now();
+    let began = Instant::now();
     let mut trial = options.clone();
-    if options.get("folds").is_none() && tables.validation.is_none() && options.get("time").is_none() {
-        trial.set("folds", "1")?;
+    if options.get("folds").is_none() {
+        trial.set("folds", &processor.threads().to_string())?;
     }
     trial.set("epochs", "3")?;
-    let alone = Processor::with_instruction_set(1, processor.instruction_set());
-    let (rows, mut last, mut epochs) = (std::cell::Cell::new(1), None, Vec::new());
-    let mut begin = |start: &Start| rows.set(start.rows.training);
+    let (mut roles, mut first, mut last, mut epochs) = (None, began, began, 0_usize);
+    let mut begin = |start: &Start| (roles, first) = (Some(start.rows), Instant::now());
     let mut watch = |event: Event<'_>| {
-        let now = Instant::now();
-        let seconds = now.duration_since(*last.get_or_insert(now)).as_secs_f64();
-        if let Event::Epoch(epoch) = event {
-            epochs.push(seconds / epoch.epoch as f64);
+        if let Event::Epoch(_) = event {
+            epochs += 1;
+            last = Instant::now();
         }
-        let enough = started.elapsed().as_secs_f64() > budget / 10.0 || epochs.len() == 3;
-        if interrupt::interrupted() || (enough && !epochs.is_empty()) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        let enough = epochs > 0 && began.elapsed().as_secs_f64() > budget / 10.0;
+        if enough || interrupt::interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    recipe::fit(tables, &trial, &alone, &mut begin, &mut watch)?;
-    let trial = recipe::Trial {
-        rows: rows.get(),
-        epoch_seconds: epochs.last().copied().unwrap_or(0.0),
-        threads: processor.threads(),
+    recipe::fit(tables, &trial, processor, &mut begin, &mut watch)?;
+    let Some(Roles { training, choosing, folds, .. }) = roles else { return Ok(options.clone()) };
+    let (rows, learnt) = match folds {
+        1 if tables.validation.is_some() => (training, training as f64),
+        1 => (training + choosing, training as f64),
+        _ => (training, training as f64 * (1.0 - 1.0 / folds as f64)),
     };
-    // What the trial took besides its epochs, the real run will take too; and a linear model in each fold, and threads that
-    // share their memory (12.4 s of 10 were measured without this fifth).
-    let left = 0.8 * (budget - 2.0 * started.elapsed().as_secs_f64()).max(0.0);
-    Ok(recipe::Plan::within(options, tables, left, &trial)?)
+    let threads = processor.threads();
+    let trained = last.duration_since(first).as_secs_f64();
+    let epoch_seconds = trained / epochs.div_ceil(threads.min(folds)).max(1) as f64;
+    // What the trial took besides its epochs, the real run will take too; and a linear model in each fold.
+    let left = 0.9 * (budget - 2.0 * began.elapsed().as_secs_f64() + trained).max(0.0);
+    Ok(recipe::Plan::within(options, tables, left, &recipe::Trial { rows, learnt, epoch_seconds, threads })?)
 }
 
 fn config_text(recipe: &recipe::Options) -> String {
