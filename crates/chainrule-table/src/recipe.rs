@@ -190,6 +190,8 @@ pub struct Plan {
 const PLENTY: usize = 100_000_000;
 /// Above so many rows a network needs no linear model beside it.
 const LINEAR_ROWS: usize = 20_000;
+/// The baseline is fitted on at most so many of the training rows: a linear model has learnt what it can long before.
+const BASELINE_ROWS: usize = 200_000;
 
 impl Plan {
     /// Fills in what the preset says.
@@ -798,7 +800,14 @@ fn fit_in<T: Scalar>(
         let linear = match linear {
             Some(linear) => linear,
             None => {
-                let rows = encoded::<f64>(&model.encoder, &model.target, &linear_loss, &training)?.0;
+                drop(train_data); // nobody needs it any more, and a large one stands in the way
+                let mut kept = permuted(2, training.rows.len());
+                kept.truncate(BASELINE_ROWS);
+                kept.sort_unstable();
+                let rows = kept.iter().map(|&i| training.rows[i]).collect();
+                let weights = training.weights.as_ref().map(|weights| kept.iter().map(|&i| weights[i]).collect());
+                let some = Part { table, rows, weights };
+                let rows = encoded::<f64>(&model.encoder, &model.target, &linear_loss, &some)?.0;
                 ensemble::linear(&rows, &linear_loss, outputs_for(&linear_loss, schema.labels.len()), processor)?
             }
         };
