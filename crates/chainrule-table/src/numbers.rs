@@ -27,6 +27,8 @@ enum Store {
 const MISSING: i32 = i32::MIN;
 /// The most places of a column of decimals.
 const MAX_PLACES: u8 = 9;
+/// Numbers beside 3 · 2⁵¹ are a whole one apart.
+const NEAREST: f64 = 6_755_399_441_055_744.0;
 /// Exact in f64.
 const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
@@ -248,8 +250,9 @@ impl Numbers {
         }
         if let Store::Decimals { places, .. } = self.store {
             for places in places..=MAX_PLACES {
-                let mantissa = (x * POWERS[usize::from(places)]).round();
-                if mantissa.abs() >= f64::from(i32::MAX) {
+                // The nearest integer; `round` is a call on processors before SSE 4.1. Halves fail the test below either way.
+                let mantissa = x * POWERS[usize::from(places)] + NEAREST - NEAREST;
+                if mantissa.abs() > f64::from(i32::MAX) {
                     break;
                 }
                 if mantissa / POWERS[usize::from(places)] == x {
@@ -429,6 +432,25 @@ mod tests {
         let values: Vec<f64> = numbers.iter().collect();
         assert_eq!((values[0], values[2], values[3], values[4]), (1.0, -2.5, 0.125, 7.0));
         assert!(values[1].is_nan());
+    }
+
+    #[test]
+    fn doubles_that_are_short_decimals_take_four_bytes() {
+        for places in 0..=MAX_PLACES {
+            for m in (-2_147_483_647..=2_147_483_647_i64).step_by(1_234_577) {
+                let x = m as f64 / POWERS[usize::from(places)];
+                let mut numbers = Numbers::default();
+                numbers.push(x);
+                assert!(is_decimal(&numbers), "{m}e-{places}");
+                assert_eq!(numbers.get(0), x, "{m}e-{places}");
+            }
+        }
+        for x in [0.5e-9, 1e-300, 2_147_483_647.5, f64::INFINITY, 1.0 / 3.0, 6_755_399_441_055_744.0] {
+            let mut numbers = Numbers::default();
+            numbers.push(x);
+            assert!(!is_decimal(&numbers), "{x}");
+            assert_eq!(numbers.get(0), x);
+        }
     }
 
     #[test]
