@@ -18,5 +18,5 @@ pub use attribution::{Attribution, integrated_gradients};
 pub use check::{Check, Checked, check_claim, check_gradient};
 pub use diagnose::{Candidate, Diagnosis, Fault, Finding, diagnose_gradient};
 pub use ledger::{Factor, Ledger, Parameter, Path, Term, largest_gradients};
-pub use symbol::{Letter, Symbol, Written};
-pub use trace::{Stage, Stages, Trace};
+pub use symbol::{Letter, Symbol, Written, latex_number, number};
+pub use trace::{Stage, Stages, Trace, origin};
