@@ -3,7 +3,7 @@
 use super::subject::Subject;
 use super::{Common, print, tell};
 use crate::failure::{Failure, printable};
-use chainrule::explain::{Candidate, Check, Diagnosis, check_gradient, diagnose_gradient, number};
+use chainrule::explain::{Candidate, Check, Checked, Diagnosis, check_gradient, diagnose_gradient, number};
 use chainrule::{Error, Network};
 use serde_json::{Map, Value, json};
 use std::fs::File;
@@ -99,15 +99,17 @@ fn as_text(member: Option<usize>, check: &Check) -> String {
         text += &format!("left out  {} whose step crosses a kink of an activation or of the loss\n", check.kinks);
     }
     text += &format!("largest   {} relative, to pass {}\n\n", number(check.error(), 2), number(check.tolerance, 2));
-    text += &format!("  {:<26} {:>18} {:>18} {:>9}\n", "", "backpropagation", "difference", "error");
-    for checked in check.worst.iter().take(5) {
-        let name = format!("{} {}", checked.symbol, checked.name);
-        text += &format!(
-            "  {name:<26} {:>18} {:>18} {:>9}\n",
-            number(checked.gradient, 10),
-            number(checked.difference, 10),
-            number(checked.error, 2)
-        );
+    let worst = &check.worst[..check.worst.len().min(5)];
+    let length =
+        |of: &dyn Fn(&Checked) -> &str| worst.iter().map(|checked| of(checked).chars().count()).max().unwrap_or(0);
+    let (first, second) = (length(&|checked| &checked.symbol), length(&|checked| &checked.name));
+    let line = |symbol: &str, name: &str, gradient: &str, difference: &str, error: &str| {
+        format!("  {symbol:<first$} {name:<second$} {gradient:>17} {difference:>17} {error:>8}\n")
+    };
+    text += &line("", "", "backpropagation", "difference", "error");
+    for checked in worst {
+        let (gradient, difference) = (number(checked.gradient, 9), number(checked.difference, 9));
+        text += &line(&checked.symbol, &checked.name, &gradient, &difference, &number(checked.error, 2));
     }
     text + if check.passes() { "\npasses\n" } else { "\nfails\n" }
 }

@@ -92,7 +92,8 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         text += "\n";
     }
     if found.columns.len() > options.most.max(1) {
-        text += &format!("  … {} more; --most {} lists all\n", found.columns.len() - options.most, found.columns.len());
+        let more = found.columns.len() - options.most.max(1);
+        text += &format!("  … {more} more; --most {} lists all\n", found.columns.len());
     }
     text += &format!("\nmean ± standard deviation over {repeats} shuffle{}\n", if repeats == 1 { "" } else { "s" });
     print(&text)

@@ -232,6 +232,7 @@ impl<'a> About<'a> {
         let mut text = match (listed, all) {
             (_, 0) => "\nNo path leads from it to the loss\n".into(),
             (1, 1) => "\nOne path\n".into(),
+            (0, all) => format!("\n{all} paths, every one of them 0\n"),
             (listed, all) if listed == all => format!("\n{all} paths, the largest first\n"),
             (listed, all) => format!("\n{all} paths, the {listed} largest first\n"),
         };
@@ -239,7 +240,7 @@ impl<'a> About<'a> {
         for (n, path) in ledger.paths.iter().enumerate().take(in_full) {
             text += &format!("\n  path {}\n", n + 1);
             text += &factors(&path.factors);
-            text += &format!("  {:<36} {}\n", "product", number(path.value, DIGITS));
+            text += &format!("{}\n", number(path.value, DIGITS));
         }
         if in_full < ledger.paths.len() {
             text += "\n";
@@ -250,7 +251,7 @@ impl<'a> About<'a> {
                 text += "\n";
             }
         }
-        if listed < all {
+        if (1..all).contains(&listed) {
             text += &format!(
                 "\n  {:<36} {}\n",
                 "the paths listed",
@@ -352,9 +353,15 @@ const DIGITS: usize = 13;
 
 /// A line for each factor: what is derived by what, what that is, its value.
 fn factors(factors: &[Factor]) -> String {
+    let longest = |of: &dyn Fn(&Factor) -> &str| {
+        let length = |factor: &Factor| of(factor).chars().count();
+        factors.iter().map(length).max().unwrap_or(0)
+    };
+    let first = longest(&|factor| &factor.derivative.plain).max(15);
+    let second = longest(&|factor| &factor.term.plain).clamp(18, 76 - first - 16);
     let lines = factors.iter().map(|factor| {
         let (derivative, term) = (&factor.derivative.plain, &factor.term.plain);
-        format!("  {derivative:<16} {:<19} {}\n", cut(term, 40), number(factor.value, DIGITS))
+        format!("  {derivative:<first$} {:<second$} {}\n", cut(term, second), number(factor.value, DIGITS))
     });
-    lines.collect()
+    lines.chain([format!("  {:<width$} ", "product", width = first + second + 1)]).collect()
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod columns;
+mod diagram;
 mod forward;
 mod gradient;
 mod latex;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
         chainrule explain forward figure8.safetensors tutorial.csv --row 1\n  \
         chainrule explain gradient figure8.safetensors tutorial.csv --row 1 --weight 1:1,2\n  \
         chainrule explain check figure8.safetensors tutorial.csv\n  \
+        chainrule explain diagram figure8.safetensors tutorial.csv --row 1 --weight 1:1,2 -o paths.svg\n  \
         chainrule explain prediction houses.safetensors houses.csv --row 1\n  \
         chainrule explain columns houses.safetensors houses.csv\n\n\
         `chainrule tutorial --write lesson` leaves figure8.safetensors and tutorial.csv in the folder lesson.\n\
@@ -36,6 +38,7 @@ enum What {
     Forward(forward::Options),
     Gradient(gradient::Options),
     Check(check::Options),
+    Diagram(diagram::Options),
     Prediction(prediction::Options),
     Columns(columns::Options),
 }
@@ -49,6 +52,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         What::Forward(options) => forward::run(options),
         What::Gradient(options) => gradient::run(options),
         What::Check(options) => check::run(options),
+        What::Diagram(options) => diagram::run(options),
         What::Prediction(options) => prediction::run(options),
         What::Columns(options) => columns::run(options),
     }

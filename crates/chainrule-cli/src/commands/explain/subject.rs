@@ -10,11 +10,12 @@ use chainrule::{Error, Layer, Network, Processor};
 use chainrule_table::explain::Seen;
 use chainrule_table::{Model, Scaled, Step, Table};
 use serde_json::{Value, json};
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
 
-/// A network of the model, in double precision, and the table.
-pub(super) struct Subject {
+/// A network of the model, in double precision.
+pub(super) struct Net {
     pub(super) model: Model,
-    pub(super) table: Table,
     pub(super) processor: Processor,
     /// The network, from 1.
     pub(super) member: usize,
@@ -25,28 +26,31 @@ pub(super) struct Subject {
     pub(super) notes: Vec<String>,
 }
 
+/// A network and the table.
+pub(super) struct Subject {
+    net: Net,
+    pub(super) table: Table,
+}
+
+impl Deref for Subject {
+    type Target = Net;
+
+    fn deref(&self) -> &Net {
+        &self.net
+    }
+}
+
+impl DerefMut for Subject {
+    fn deref_mut(&mut self) -> &mut Net {
+        &mut self.net
+    }
+}
+
 impl Subject {
     /// Reads model and table; `member` is `M`, or `M.K` for member K within network M.
     pub(super) fn new(common: &Common, member: Option<&str>) -> Result<Self, Failure> {
-        let processor = processor(common.threads)?;
-        let model = input::predictor(&common.model)?;
-        let (m, inner) = member.map_or(Ok((1, None)), address)?;
-        let network = model.member(m)?.widened();
-        if let Some(k) = inner.filter(|k| !(1..=network.members()).contains(k)) {
-            let expected = match network.members() {
-                1 => format!("{m}: no members share the weights of network {m}"),
-                n => format!("{m}.K with K from 1 to {n}"),
-            };
-            return Err(Error::Value { what: "member", expected, got: format!("{m}.{k}") }.into());
-        }
-        let table = input::table(&common.data)?;
-        let mut notes = Vec::new();
-        let networks = model.others.len() + 1;
-        if networks > 1 && member.is_none() {
-            notes.push(format!("network 1 of the {networks} whose mean predicts; --member M for another"));
-        }
-        let stages = Stages::new(&network);
-        Ok(Self { model, table, processor, member: m, inner, network, stages, notes })
+        let net = Net::new(&common.model, common.threads, member)?;
+        Ok(Self { net, table: input::table(&common.data)? })
     }
 
     /// A row that a user counts from 1.
@@ -79,7 +83,7 @@ impl Subject {
     }
 
     fn noted(&mut self, seen: Seen) -> Seen {
-        self.notes.extend(seen.notes.iter().map(ToString::to_string));
+        self.net.notes.extend(seen.notes.iter().map(ToString::to_string));
         seen
     }
 
@@ -87,6 +91,30 @@ impl Subject {
     pub(super) fn has_targets(&self, row: usize) -> bool {
         let position = self.table.position(self.model.target.column());
         position.is_some_and(|position| !self.table.columns()[position].cells().is_missing(row))
+    }
+}
+
+impl Net {
+    /// Reads the model; `member` is `M`, or `M.K` for member K within network M.
+    pub(super) fn new(model: &Path, threads: Option<usize>, member: Option<&str>) -> Result<Self, Failure> {
+        let processor = processor(threads)?;
+        let model = input::predictor(model)?;
+        let (m, inner) = member.map_or(Ok((1, None)), address)?;
+        let network = model.member(m)?.widened();
+        if let Some(k) = inner.filter(|k| !(1..=network.members()).contains(k)) {
+            let expected = match network.members() {
+                1 => format!("{m}: no members share the weights of network {m}"),
+                n => format!("{m}.K with K from 1 to {n}"),
+            };
+            return Err(Error::Value { what: "member", expected, got: format!("{m}.{k}") }.into());
+        }
+        let mut notes = Vec::new();
+        let networks = model.others.len() + 1;
+        if networks > 1 && member.is_none() {
+            notes.push(format!("network 1 of the {networks} whose mean predicts; --member M for another"));
+        }
+        let stages = Stages::new(&network);
+        Ok(Self { model, processor, member: m, inner, network, stages, notes })
     }
 
     /// `2-3-2-1, relu, relu`: widths by layer, and what else there is.
