@@ -226,6 +226,21 @@ impl Canvas {
         self.write(x, y, anchor, size, ink, text, "");
     }
 
+    /// A text upon lines: the ground behind it keeps it legible.
+    pub(super) fn label(&mut self, x: f64, y: f64, size: f64, ink: Ink, text: &str) {
+        let area = Self::area(x, y, Anchor::Middle, size, text);
+        let _ = writeln!(
+            self.body,
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"3\" fill=\"{}\" opacity=\"0.85\"/>",
+            at(area.x),
+            at(area.y + 0.1 * size),
+            at(area.width),
+            at(area.height - 0.2 * size),
+            self.theme.ground()
+        );
+        self.text(x, y, Anchor::Middle, size, ink, text);
+    }
+
     /// A text in bold.
     pub(super) fn bold(&mut self, x: f64, y: f64, anchor: Anchor, size: f64, ink: Ink, text: &str) {
         self.write(x, y, anchor, size, ink, text, " font-weight=\"bold\"");
@@ -241,10 +256,9 @@ impl Canvas {
             Anchor::Middle => "middle",
             Anchor::End => "end",
         };
-        // The ground's colour around the letters keeps them legible on an edge.
         let _ = write!(
             self.body,
-            "<text x=\"{}\" y=\"{}\" font-size=\"{}\" text-anchor=\"{anchor}\" fill=\"{}\" class=\"t\"{style}>",
+            "<text xml:space=\"preserve\" x=\"{}\" y=\"{}\" font-size=\"{}\" text-anchor=\"{anchor}\" fill=\"{}\" class=\"t\"{style}>",
             at(x),
             at(y + size * 0.34),
             at(size),
@@ -423,8 +437,7 @@ impl Canvas {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"{x} {y} {w} {h}\" width=\"{w}\" height=\"{h}\" role=\"img\">\n\
              <title>{title}</title>\n\
-             <style>.t{{font-family:'Helvetica Neue',Arial,'DejaVu Sans',sans-serif;paint-order:stroke;stroke:{ground};\
-             stroke-width:3px;stroke-linejoin:round}}</style>\n\
+             <style>.t{{font-family:'Helvetica Neue',Arial,'DejaVu Sans',sans-serif}}</style>\n\
              <rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill=\"{ground}\"/>\n{body}</svg>\n",
             x = at(x),
             y = at(y),

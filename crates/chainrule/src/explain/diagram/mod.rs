@@ -630,7 +630,7 @@ impl Diagram<'_> {
             let all = failed == 0 || (count <= 12 && failed * 4 <= count);
             for (_, (x, y), (text, ink)) in placed {
                 if all || matches!(ink, Ink::Path(_)) {
-                    canvas.text(x, y, Anchor::Middle, size, ink, &text);
+                    canvas.label(x, y, size, ink, &text);
                 }
             }
         }
@@ -659,7 +659,7 @@ impl Diagram<'_> {
         let (start, end) = self.ends(drawn, &look, l, i, j);
         let middle = (start.0 + 0.5 * (end.0 - start.0), start.1 + 0.5 * (end.1 - start.1));
         let symbol = self.weight_symbol(stages, l, i, j).to_string();
-        canvas.text(middle.0, middle.1, Anchor::Middle, 14.0, Ink::Path(0), &symbol);
+        canvas.label(middle.0, middle.1, 14.0, Ink::Path(0), &symbol);
         let [left, _, right, bottom] = canvas.bounds();
         let (x, y) = (f64::midpoint(left, right), bottom + 46.0);
         canvas.bold(x - 170.0, y + 12.0, Anchor::End, 30.0, Ink::Path(0), &symbol);

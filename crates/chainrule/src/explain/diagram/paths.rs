@@ -98,7 +98,12 @@ impl Diagram<'_> {
                 let (start, past, end) = self.curve(&drawn, cost, from, to, n);
                 let title = format!("{} = {} = {}", factor.0, factor.1, factor.2);
                 canvas.arc(start, past, end, ink, 1.8, &title);
-                let text = if values { short(factor.2) } else { factor.0 };
+                let text = match (values, to) {
+                    // The number of the edge beside it.
+                    (true, Node::Neuron(..)) if from != Node::Cost => continue,
+                    (true, _) => short(factor.2),
+                    (false, _) => factor.0,
+                };
                 labels.push((start, past, end, ink, text));
             }
         }
@@ -277,7 +282,7 @@ fn place(canvas: &mut Canvas, start: (f64, f64), past: (f64, f64), end: (f64, f6
                 let (x, y) = between(start, past, end, t);
                 let area = Canvas::area(x, y + side * away, Anchor::Middle, SIZE, text);
                 if canvas.is_free(&area) {
-                    canvas.text(x, y + side * away, Anchor::Middle, SIZE, ink, text);
+                    canvas.label(x, y + side * away, SIZE, ink, text);
                     return;
                 }
             }
