@@ -626,8 +626,8 @@ impl Diagram<'_> {
                 }
             }
             debug_assert_eq!(taken, canvas.labels.len());
-            // A few labels among many edges tell less than none.
-            let all = failed == 0 || (count <= 12 && failed * 4 <= count);
+            // Many labels cover the edges, a few among many tell less than none.
+            let all = count <= 16 && failed * 4 <= count;
             for (_, (x, y), (text, ink)) in placed {
                 if all || matches!(ink, Ink::Path(_)) {
                     canvas.label(x, y, size, ink, &text);
