@@ -9,6 +9,7 @@ pub mod input;
 pub mod interrupt;
 pub mod output;
 pub mod progress;
+mod text;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
         chainrule predict houses.safetensors new.csv       predict new rows\n  \
         chainrule evaluate houses.safetensors test.csv     score the model\n  \
         chainrule inspect houses.safetensors               what the model file holds\n  \
+        chainrule explain gradient houses.safetensors houses.csv --row 1 --weight 2:3,2\n  \
         chainrule tutorial                                 how a network works, by hand\n\n\
         `chainrule COMMAND --help` shows a command's options and examples."
 )]
@@ -38,6 +40,7 @@ enum Command {
     Predict(commands::predict::Options),
     Evaluate(commands::evaluate::Options),
     Inspect(commands::inspect::Options),
+    Explain(commands::explain::Options),
     Tutorial(commands::tutorial::Options),
 }
 
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
             Command::Predict(options) => commands::predict::run(&options),
             Command::Evaluate(options) => commands::evaluate::run(&options),
             Command::Inspect(options) => commands::inspect::run(&options),
+            Command::Explain(options) => commands::explain::run(&options),
             Command::Tutorial(options) => commands::tutorial::run(&options),
         }
     }))

@@ -165,7 +165,43 @@ pub struct EncodedColumn {
     pub affine: Affine,
 }
 
+/// How an encoded number of a row follows from its cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The encoded column's name.
+    pub name: String,
+    /// The table's column.
+    pub source: String,
+    /// The cell as it is spelled; empty where missing.
+    pub cell: String,
+    /// The encoded number x.
+    pub value: f64,
+    /// Where a number (or a moment, in days since 1970) is brought to scale: how.
+    pub scaled: Option<Scaled>,
+}
+
+/// x = (raw − mean)/scale, perhaps bent to stay within ±3.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scaled {
+    /// The raw number; the training median where the cell is missing.
+    pub raw: f64,
+    /// The straight part of the way.
+    pub affine: Affine,
+    /// Whether z/√(1 + (z/3)²) follows.
+    pub bent: bool,
+    /// ∂x/∂raw, per unit of the column: 1/scale, times (1 + (z/3)²)^(−3/2) where bent.
+    pub slope: f64,
+}
+
 impl Encoding {
+    /// How its numbers are brought to scale, if it has numbers.
+    fn numeric(&self) -> Option<&NumericEncoding> {
+        match self {
+            Self::Numeric(numeric) | Self::Date { days: numeric, .. } => Some(numeric),
+            _ => None,
+        }
+    }
+
     fn width(&self) -> usize {
         match self {
             Self::Numeric(numeric) => numeric.width(),
@@ -393,6 +429,46 @@ impl Encoder {
         let mut notes = self.unknown_columns(table.columns().iter().map(|column| column.name()));
         notes.extend(self.surprises(table, rows)?.notes(self));
         Ok((matrix, notes))
+    }
+
+    /// How every encoded number of one row follows from its cells.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    ///
+    /// # Panics
+    /// If the table has no such row.
+    pub fn steps(&self, table: &Table, row: usize) -> Result<Vec<Step>, TableError> {
+        let (x, _) = self.encode::<f64>(table, Some(&[row]))?;
+        let (columns, positions) = (self.columns(), self.positions(table)?);
+        let mut steps = Vec::with_capacity(columns.len());
+        for (Input { encoding, .. }, &position) in self.inputs.iter().zip(&positions) {
+            let cell = table.spelling(row, position);
+            for k in 0..encoding.width() {
+                let number = encoding.numeric().and_then(|numeric| Some((numeric, numeric.affine?))).filter(|_| k == 0);
+                let scaled = match number {
+                    None => None,
+                    Some((numeric, affine)) => {
+                        let raw = match encoding {
+                            Encoding::Date { order, .. } => {
+                                calendar::parse(&cell, *order).map_or(numeric.median, in_days)
+                            }
+                            _ => Some(table.numbers(position, &[row])?[0])
+                                .filter(|x| !x.is_nan())
+                                .unwrap_or(numeric.median),
+                        };
+                        let third = affine.to_input(raw) / 3.0;
+                        let root = (1.0 + third * third).sqrt();
+                        let bend = if numeric.clip { 1.0 / (root * root * root) } else { 1.0 };
+                        Some(Scaled { raw, affine, bent: numeric.clip, slope: bend / affine.scale() })
+                    }
+                };
+                let at = steps.len();
+                let EncodedColumn { name, source, .. } = columns[at].clone();
+                steps.push(Step { name, source, cell: cell.clone(), value: x[(0, at)], scaled });
+            }
+        }
+        Ok(steps)
     }
 
     /// What these rows have that the training rows had not: gaps and categories.

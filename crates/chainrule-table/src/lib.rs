@@ -26,6 +26,7 @@
 
 pub mod encoder;
 pub mod error;
+pub mod explain;
 pub mod fingerprint;
 pub mod metrics;
 pub mod model;
@@ -51,7 +52,7 @@ mod parquet_file;
 mod texts;
 
 pub use csv_file::{Dialect, Header, Rows, Stream};
-pub use encoder::{EncodedColumn, Encoder};
+pub use encoder::{EncodedColumn, Encoder, Scaled, Step};
 pub use error::{Place, TableError};
 pub use fingerprint::data_fingerprint;
 pub use model::{AnyNetwork, Intervals, Model, Output, Predictions};

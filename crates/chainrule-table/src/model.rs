@@ -207,23 +207,26 @@ impl Model {
         rows: Option<&[usize]>,
         processor: &Processor,
     ) -> Result<(Predictions, Vec<Note>), FitError> {
-        let (mut single, mut double, mut all_notes) = (None, None, Vec::new());
+        let inputs = Inputs::new(self, table, rows)?;
+        let predictions = self.predict_inputs(&inputs, processor)?;
+        Ok((predictions, inputs.notes))
+    }
+
+    /// Predictions for rows that are encoded already.
+    pub(crate) fn predict_inputs(&self, inputs: &Inputs, processor: &Processor) -> Result<Predictions, FitError> {
         let mut predictions = Vec::with_capacity(1 + self.others.len());
         for network in self.networks() {
-            predictions.push(match network {
-                AnyNetwork::F32(network) => {
-                    let x = encoded_once(&mut single, &mut all_notes, || self.encoder.encode::<f32>(table, rows))?;
+            predictions.push(match (network, &inputs.single, &inputs.double) {
+                (AnyNetwork::F32(network), Some(x), _) => {
                     network.predict(x.view(), &self.loss, processor)?.cast::<f64>()
                 }
-                AnyNetwork::F64(network) => {
-                    let x = encoded_once(&mut double, &mut all_notes, || self.encoder.encode::<f64>(table, rows))?;
-                    network.predict(x.view(), &self.loss, processor)?
-                }
+                (AnyNetwork::F64(network), _, Some(x)) => network.predict(x.view(), &self.loss, processor)?,
+                _ => unreachable!("inputs of every precision that a network has"),
             });
         }
         let mut mean = if self.others.is_empty() { predictions.remove(0) } else { self.output.mean(&predictions) };
         self.output.adjust(self.loss.link(), &mut mean);
-        Ok((self.read(&mean), all_notes))
+        Ok(self.read(&mean))
     }
 
     /// All members.
@@ -428,18 +431,32 @@ fn part<P: DeserializeOwned>(facts: &mut Map<String, Value>, key: &'static str) 
     serde_json::from_value(value).map_err(|error| damaged(&format!("its {key} makes no sense ({error})")))
 }
 
-/// The matrix that is there already, or is made now.
-fn encoded_once<'a, T: Scalar>(
-    kept: &'a mut Option<Matrix<T>>,
-    notes: &mut Vec<Note>,
-    encode: impl FnOnce() -> Result<(Matrix<T>, Vec<Note>), TableError>,
-) -> Result<&'a Matrix<T>, FitError> {
-    if kept.is_none() {
-        let (x, more) = encode()?;
-        notes.extend(more.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
-        *kept = Some(x);
+/// Encoded rows in every precision that a network of the model has.
+pub(crate) struct Inputs {
+    pub(crate) single: Option<Matrix<f32>>,
+    pub(crate) double: Option<Matrix<f64>>,
+    pub(crate) notes: Vec<Note>,
+}
+
+impl Inputs {
+    /// Encodes the given rows of a table, or all.
+    pub(crate) fn new(model: &Model, table: &Table, rows: Option<&[usize]>) -> Result<Self, FitError> {
+        let mut inputs = Self { single: None, double: None, notes: Vec::new() };
+        if model.networks().any(|network| matches!(network, AnyNetwork::F32(_))) {
+            let (x, notes) = model.encoder.encode::<f32>(table, rows)?;
+            (inputs.single, inputs.notes) = (Some(x), notes);
+        }
+        if model.networks().any(|network| matches!(network, AnyNetwork::F64(_))) {
+            let (x, notes) = model.encoder.encode::<f64>(table, rows)?;
+            inputs.double = Some(x);
+            notes.into_iter().for_each(|note| {
+                if !inputs.notes.contains(&note) {
+                    inputs.notes.push(note);
+                }
+            });
+        }
+        Ok(inputs)
     }
-    Ok(kept.as_ref().expect("made above"))
 }
 
 /// Weights are kept as PyTorch does, [n_out, n_in].

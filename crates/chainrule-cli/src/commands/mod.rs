@@ -1,6 +1,7 @@
 //! One file a command: its options, what it calls and what it prints.
 
 pub mod evaluate;
+pub mod explain;
 pub mod fit;
 pub mod inspect;
 pub mod predict;

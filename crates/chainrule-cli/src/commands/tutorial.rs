@@ -7,7 +7,6 @@ mod backpropagation;
 mod example;
 mod files;
 mod forward;
-mod text;
 mod training;
 
 use crate::failure::Failure;

@@ -109,6 +109,20 @@ impl Stages {
     }
 }
 
+/// The input column that number `i` of stage `k` is made of alone, in front of the first dense layer.
+pub fn origin<T: crate::Scalar>(network: &Network<T>, k: usize, i: usize) -> Option<usize> {
+    (0..k).rev().try_fold(i, |i, k| match &network.layers()[k] {
+        Layer::Dense { .. } | Layer::Heads { .. } | Layer::LayerNorm { .. } => None,
+        Layer::Activation(_) | Layer::Dropout { .. } | Layer::BatchNorm { .. } => Some(i),
+        Layer::Members { count } => Some(i % (network.width(k) / count)),
+        Layer::Piecewise { width, columns, .. } => match i / width {
+            c if c < columns.len() => Some(columns[c]),
+            // The others follow in their order.
+            _ => (0..).filter(|column| columns.binary_search(column).is_err()).nth(i - columns.len() * width),
+        },
+    })
+}
+
 /// A pass of some rows: every number that the network computed, as at prediction, in f64.
 ///
 /// ```

@@ -1,7 +1,7 @@
 //! Section 3: the chain rule, weight by weight, then all at once.
 
 use super::example::{LAST, Pass, data};
-use super::text::{aligned, number, product, rough, side_by_side, symbol};
+use crate::text::{aligned, number, product, rough, side_by_side, symbol};
 use chainrule::network::Role;
 use chainrule::{Data, Error, Loss, Processor};
 

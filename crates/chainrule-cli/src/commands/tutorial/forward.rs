@@ -1,7 +1,7 @@
 //! Sections 1 and 2: the forward pass by hand and in matrices.
 
 use super::example::{LAST, Pass};
-use super::text::{aligned, number, product, side_by_side, sum, symbol};
+use crate::text::{aligned, number, product, side_by_side, sum, symbol};
 
 pub(super) fn by_hand() -> String {
     let pass = Pass::over(1);

@@ -1,7 +1,7 @@
 //! Section 4: a run that learns only the mean, why, and two that learn.
 
 use super::example::data;
-use super::text::{number, rough, symbol};
+use crate::text::{number, rough, symbol};
 use chainrule::backprop::forward;
 use chainrule::train::{Event, Options, standardise, train};
 use chainrule::{Activation, Data, Error, Initialiser, Matrix, Network, Optimizer, Processor, Workspace};

@@ -1,7 +1,7 @@
 //! Numbers and symbols as the tutorial writes them.
 
 /// The shortest decimal of at most ten significant digits: what a person would write for the sum just made.
-pub(super) fn number(x: f64) -> String {
+pub(crate) fn number(x: f64) -> String {
     let rounded: f64 = format!("{x:.9e}").parse().expect("a number just written");
     let text = match rounded.abs() {
         0.0 => "0".into(), // also for −0
@@ -12,12 +12,12 @@ pub(super) fn number(x: f64) -> String {
 }
 
 /// Two significant digits, for what only its size is to be seen.
-pub(super) fn rough(x: f64) -> String {
+pub(crate) fn rough(x: f64) -> String {
     number(format!("{x:.1e}").parse().expect("a number just written"))
 }
 
 /// w⁽¹⁾₁₂ for ("w", 1, [1, 2]); everything counts from 1 but layers, of which 0 is the input.
-pub(super) fn symbol(letter: &str, layer: usize, indices: &[usize]) -> String {
+pub(crate) fn symbol(letter: &str, layer: usize, indices: &[usize]) -> String {
     let digits = |n: usize, set: [char; 10]| -> String {
         n.to_string().bytes().map(|digit| set[usize::from(digit - b'0')]).collect()
     };
@@ -27,7 +27,7 @@ pub(super) fn symbol(letter: &str, layer: usize, indices: &[usize]) -> String {
 }
 
 /// a + b − c: a sum of written terms.
-pub(super) fn sum(terms: &[String]) -> String {
+pub(crate) fn sum(terms: &[String]) -> String {
     let mut text = String::new();
     for term in terms {
         match (text.is_empty(), term.strip_prefix('−')) {
@@ -40,7 +40,7 @@ pub(super) fn sum(terms: &[String]) -> String {
 }
 
 /// a × b × (−c): a product of numbers.
-pub(super) fn product(factors: &[f64]) -> String {
+pub(crate) fn product(factors: &[f64]) -> String {
     let written = factors.iter().enumerate().map(|(i, &x)| match number(x) {
         text if i > 0 && text.starts_with('−') => format!("({text})"),
         text => text,
@@ -49,7 +49,7 @@ pub(super) fn product(factors: &[f64]) -> String {
 }
 
 /// Cells in columns, decimal points under each other: one line a row.
-pub(super) fn aligned(rows: &[Vec<f64>]) -> Vec<String> {
+pub(crate) fn aligned(rows: &[Vec<f64>]) -> Vec<String> {
     let cells: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|&x| number(x)).collect()).collect();
     let ahead = |cell: &str| cell.chars().take_while(|&c| c != '.').count();
     let mut lines = vec![String::new(); rows.len()];
@@ -66,7 +66,7 @@ pub(super) fn aligned(rows: &[Vec<f64>]) -> Vec<String> {
 }
 
 /// Blocks side by side, each with its title.
-pub(super) fn side_by_side(blocks: &[(String, Vec<String>)]) -> String {
+pub(crate) fn side_by_side(blocks: &[(String, Vec<String>)]) -> String {
     let width = |(title, lines): &(String, Vec<String>)| {
         lines.iter().chain([title]).map(|line| line.chars().count()).max().unwrap_or(0)
     };
@@ -82,4 +82,12 @@ pub(super) fn side_by_side(blocks: &[(String, Vec<String>)]) -> String {
         text += "\n";
     }
     text
+}
+
+/// At most `most` characters, the last of them `…` where more were there.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
 }
