@@ -70,6 +70,42 @@ const NETWORKS: [&str; 9] = [
 ];
 
 #[test]
+fn every_number_of_the_figures_is_the_tutorial_s() {
+    let (network, golden) = (figure_8(), golden());
+    let (x, y) = (matrix(&golden["X"]), matrix(&golden["Y"]));
+    let (data, processor) = (Data::new(x.view(), y.view()), Processor::new(1));
+    // Figures 9 and 11 to 13: all ten rows.
+    let trace = Trace::new(&network, &Loss::SquaredError, &data, &processor).unwrap();
+    let near = |name: &str, got: &Matrix<f64>| {
+        let expected = matrix(&golden[name]);
+        assert_eq!((got.rows(), got.cols()), (expected.rows(), expected.cols()), "{name}");
+        for (got, expected) in got.as_slice().iter().zip(expected.as_slice()) {
+            assert!((got - expected).abs() <= 1e-16, "{name}: {got}, expected {expected}");
+        }
+    };
+    ["X", "Z1", "X1", "Z2", "X2", "Z3"].iter().enumerate().for_each(|(k, name)| near(name, trace.output(k)));
+    near("X3", trace.prediction());
+    let loss = golden["loss_full"].as_f64().unwrap();
+    assert!((trace.loss().unwrap() - loss).abs() < 1e-12 * loss);
+    // Figures 15 to 19 and the exercises: every derivative of row 1 and of the mean over rows, by paths and by δ.
+    for (rows, name) in [(0..1, "grad_first_row"), (0..10, "grad_all_rows_mean")] {
+        let data = Data::new(x.rows_range(rows.clone()), y.rows_range(rows));
+        for (segment, part) in ["dW1", "db1", "dW2", "db2", "dW3", "db3"].iter().enumerate() {
+            let expected = matrix(&golden[name][*part]);
+            for (row, col) in (0..expected.rows()).flat_map(|r| (0..expected.cols()).map(move |c| (r, c))) {
+                let parameter = Parameter { segment, row, col };
+                let ledger = Ledger::new(&network, &Loss::SquaredError, &data, parameter, 20, &processor).unwrap();
+                let expected = expected[(row, col)];
+                let close = |x: f64| (x - expected).abs() <= 1e-13 * expected.abs();
+                assert!(close(ledger.by_delta), "{name}: {part}: {} is not {expected}", ledger.by_delta);
+                assert!(ledger.rows > 1 || close(ledger.by_paths()), "{name}: {part}: {}", ledger.by_paths());
+                assert!((ledger.difference - expected).abs() < 1e-6 * expected.abs().max(1.0), "{name}: {part}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_weight_of_exercise_4_has_its_two_paths() {
     let (network, golden) = (figure_8(), golden());
     let (x, y) = (matrix(&golden["X"]), matrix(&golden["Y"]));
@@ -319,6 +355,10 @@ fn two_mistakes_are_both_named_and_a_part_is_enough() {
     let diagnosis = diagnose_gradient(&network, &Loss::SquaredError, &data, &candidate, &processor).unwrap();
     let faults: Vec<&Fault> = diagnosis.findings.iter().map(|finding| &finding.fault).collect();
     assert_eq!(faults, [&Fault::MissingShare, &Fault::MissingDerivative], "{diagnosis}");
+    // Zeros tell nothing of a mistake further up.
+    let zeros = Candidate::default().segment(&network, "0.weight", vec![0.0; 12]).unwrap();
+    let diagnosis = diagnose_gradient(&network, &Loss::SquaredError, &data, &zeros, &processor).unwrap();
+    assert_eq!(diagnosis.to_string(), "layer 1, ∂J/∂W⁽¹⁾: is missing: all 0; right is ∂J/∂W⁽¹⁾ = X⁽⁰⁾ᵀδ⁽¹⁾");
     // Only W of layer 1, from a gradient whose layer 2 went wrong.
     let gradient = wrong(&network, &data, Mistakes { no_derivative: true, ..Mistakes::default() }, &stale);
     let part = gradient[network.layout().segments()[0].range.clone()].to_vec();
@@ -343,7 +383,6 @@ fn contributions_add_up_to_the_change_of_the_output() {
             let change = attribution.output - attribution.baseline;
             assert!(attribution.residual.abs() < 1e-3 * change.abs().max(0.1), "{layers}: {attribution:?}");
         }
-        // A column that no layer reads contributes nothing.
     }
 }
 

@@ -103,6 +103,8 @@ pub enum Fault {
     MissingDerivative,
     /// The gradient of the biases is missing: all 0.
     BiasForgotten,
+    /// Another gradient is missing: all 0.
+    Missing,
     /// The path through a neuron (from 1) of the next layer is left out of the sum.
     PathLeftOut(usize),
     /// Only the path through one neuron (from 1) of the next layer is in the sum.
@@ -435,6 +437,18 @@ impl Judge<'_> {
         if unexplained <= TOLERANCE {
             return hypotheses[0].delta.clone();
         }
+        // Nothing but zeros tells nothing of where they come from.
+        if delta.is_none() && told.iter().all(|(_, got)| got.iter().all(|g| *g == 0.0)) {
+            for (s, got) in told {
+                let (error, _) = error(got, &self.gradient(*s, &hypotheses[0].delta, x));
+                if error > TOLERANCE {
+                    let biases = self.network.layout().segments()[*s].role == Role::Biases;
+                    let fault = if biases { Fault::BiasForgotten } else { Fault::Missing };
+                    diagnosis.findings.push(self.segment_finding(layer, *s, fault, error, 0.0));
+                }
+            }
+            return hypotheses[0].delta.clone();
+        }
         // A mistake on the way here explains everything that is shown.
         let explaining: Vec<usize> = (1..all.len()).filter(|&h| worst(&all[h]) <= TOLERANCE).collect();
         if let Some(&best) = explaining.iter().min_by(|&&a, &&b| worst(&all[a]).total_cmp(&worst(&all[b]))) {
@@ -552,7 +566,7 @@ impl Judge<'_> {
                 format!("is divided by the {} rows once too often: δ already holds the 1/n", self.trace.rows())
             }
             Fault::TransposedGradient => "is told transposed, as [n_out, n_in]".into(),
-            Fault::BiasForgotten => "is missing: all 0".into(),
+            Fault::BiasForgotten | Fault::Missing => "is missing: all 0".into(),
             Fault::ZForX => format!("is computed with the pre-activations Z{before} in place of X{before}"),
             Fault::RowsShifted(by) => format!("pairs rows that do not belong together: X{before} is shifted by {by}"),
             Fault::StaleActivation => format!(

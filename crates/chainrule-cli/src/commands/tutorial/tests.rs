@@ -1,4 +1,5 @@
 use super::*;
+use crate::text;
 use chainrule::{Initialiser, ModelFile};
 use serde_json::Value;
 

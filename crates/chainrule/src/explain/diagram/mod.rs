@@ -687,7 +687,7 @@ fn short(x: f64) -> String {
     let text = match x.abs() {
         0.0 => "0".into(),
         size if !size.is_finite() => return super::symbol::number(x, 3),
-        size if size < 5e-4 || size >= 1e5 => format!("{x:.0e}"),
+        size if !(5e-4..1e5).contains(&size) => format!("{x:.0e}"),
         size if size < 9.95e-3 => trimmed(&format!("{x:.3}")),
         size if size < 100.0 => trimmed(&format!("{x:.2}")),
         size if size < 1000.0 => trimmed(&format!("{x:.1}")),
