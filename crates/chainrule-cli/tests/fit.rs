@@ -243,6 +243,35 @@ fn quantiles_are_columns_and_their_coverage_is_told() {
 }
 
 #[test]
+fn cross_validation_prints_mean_and_spread_and_keeps_a_model_of_all_rows() {
+    let folder = Folder::new("cv");
+    folder.write("t.csv", &small_table());
+    let fit = "fit t.csv --target class --ignore y --effort fast --epochs 3 --cv 3 --force -o m.safetensors";
+    let output = folder.run(fit);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let score = text.lines().find(|line| line.starts_with("score ")).unwrap();
+    assert!(score.contains("accuracy 0.") && score.matches(" ± ").count() == 3, "{text}");
+    assert!(text.contains("over 3 folds") && text.contains("kept      a model of all 102 rows"), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("threshold `")), "{text}");
+    let summary = folder.json(&format!("{fit} --json"));
+    let found = &summary["cross_validation"];
+    assert_eq!(found["scores"].as_array().unwrap().len(), 3);
+    assert!(found["score"]["standard_deviation"]["log_loss"].as_f64().unwrap() > 0.0);
+    assert!(summary["score"].is_null() && summary["threshold"]["at"].is_number(), "{summary}");
+    assert!(folder.error(&format!("{fit} --test t.csv")).contains("every row of the table scores"));
+}
+
+#[test]
+fn a_packed_table_gives_its_model_the_plain_name() {
+    let folder = Folder::new("packed");
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packer, small_table().as_bytes()).unwrap();
+    std::fs::write(folder.0.join("houses.csv.gz"), packer.finish().unwrap()).unwrap();
+    let summary = folder.json("fit houses.csv.gz --target y --effort fast --epochs 1 --json");
+    assert_eq!(summary["model"], "houses.safetensors");
+}
+
+#[test]
 fn a_configuration_file_has_the_same_names_and_the_command_line_wins() {
     let folder = Folder::new("config");
     folder.write("c.toml", "target = \"y\"\nhidden = [8, 4]\nepochs = 2\nignore = \"class\"\n");

@@ -183,6 +183,9 @@ fn options_that_cannot_act_are_refused() {
         (format!("{NUMBER} group=nobody"), "nobody"),
         (format!("{NUMBER} effort=most"), "did you mean"),
         (format!("{NUMBER} folds=0"), "folds"),
+        (format!("{NUMBER} cv=1"), "from 2 to 100"),
+        (format!("{NUMBER} cv=3 test-fraction=0.2"), "scores every row"),
+        ("target=y cv=3 time=day".into(), "only the latest rows"),
         (format!("{NUMBER} members=x"), "members"),
         (format!("{NUMBER} hidden=none members=4"), "nothing to share"),
         (format!("{NUMBER} embedding=piecewise"), "piecewise:BINS:WIDTH"),
@@ -211,4 +214,61 @@ fn a_budget_buys_folds_and_then_epochs() {
     assert_eq!(chosen(0.0, "target=y"), (some("1"), some("1")));
     // What the person fixed stays.
     assert_eq!(chosen(1000.0, "target=y folds=3"), (some("3"), None));
+}
+
+#[test]
+fn cross_validation_scores_each_fold_by_a_model_of_the_others_and_keeps_one_of_all_rows() {
+    let csv = table(90);
+    let crossed = fit(&csv, &format!("{NUMBER} cv=3 folds=2")).unwrap();
+    let found = crossed.cross_validation.unwrap();
+    // Fold f holds the permutation's places f, f + 3, …; the same rows as two files give the same score.
+    let lines: Vec<&str> = csv.lines().collect();
+    let permutation = default_rng([0, 2, 0]).permutation(90);
+    for fold in 0..3 {
+        let scored: Vec<usize> = permutation.iter().skip(fold).step_by(3).copied().collect();
+        let part = |scores: bool| {
+            let rows = (0..90).filter(|row| scored.contains(row) == scores).map(|row| lines[1 + row]);
+            let text = [lines[0]].into_iter().chain(rows).collect::<Vec<_>>().join("\n");
+            Table::read_csv(text.as_bytes(), "t.csv").unwrap()
+        };
+        let (rest, test) = (part(false), part(true));
+        let tables = Tables { table: &rest, test: Some(&test), validation: None, start: None };
+        let mut watch = |_: chainrule::train::Event<'_>| ControlFlow::Continue(());
+        let options = options(&format!("{NUMBER} folds=2"));
+        let alone = recipe::fit(&tables, &options, &Processor::new(2), &mut |_| {}, &mut watch).unwrap();
+        assert_eq!(alone.score.as_ref(), Some(&found.scores[fold]));
+        assert_eq!(alone.baseline.map(|(linear, _)| linear).as_ref(), Some(&found.baselines[fold]));
+    }
+    let whole = fit(&csv, &format!("{NUMBER} test-fraction=0 folds=2")).unwrap();
+    assert_eq!((crossed.score, crossed.model.network), (None, whole.model.network));
+    assert_eq!(crossed.model.facts["cross_validation"]["folds"], 3);
+}
+
+#[test]
+fn cross_validation_deals_groups_as_wholes_and_needs_enough_of_them() {
+    let csv = table(24);
+    let text = "target=y ignore=class,day group=group epochs=2 hidden=4 members=1 embedding=none folds=1";
+    assert!(fit(&csv, &format!("{text} cv=6")).unwrap().cross_validation.is_some());
+    let error = fit(&csv, &format!("{text} cv=7")).unwrap_err();
+    assert_eq!(error, "cv: expected at most 6 folds, one for each row or group, got 7");
+}
+
+#[test]
+fn a_stopped_cross_validation_keeps_the_model_in_hand_and_says_so() {
+    let table = Table::read_csv(table(60).as_bytes(), "t.csv").unwrap();
+    let tables = Tables { table: &table, test: None, validation: None, start: None };
+    let options = options(&format!("{NUMBER} cv=3 folds=1"));
+    let (mut epochs, mut planned) = (0, 0);
+    let mut watch = |event: chainrule::train::Event<'_>| {
+        if let chainrule::train::Event::Epoch(epoch) = event {
+            epochs = epoch.epoch;
+        }
+        if epochs >= 8 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let mut started = |start: &recipe::Start| planned = start.epochs;
+    let fitted = recipe::fit(&tables, &options, &Processor::new(1), &mut started, &mut watch).unwrap();
+    assert_eq!((epochs, planned), (8, 24));
+    assert!(fitted.score.is_some() && fitted.cross_validation.is_none());
+    let note = "the cross-validation was stopped: the model learnt without fold 2 of 3, which scores it";
+    assert_eq!(fitted.notes.last().unwrap(), note);
 }
