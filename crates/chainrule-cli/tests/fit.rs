@@ -160,7 +160,7 @@ fn threads_and_instruction_sets_do_not_change_a_bit() {
             (summary["fingerprint"].as_str().unwrap().to_owned(), summary["threads"].as_u64().unwrap())
         };
         let (expected, _) = run(1, None);
-        for threads in 2..=4 {
+        for threads in [2, 3, 8] {
             let (fingerprint, used) = run(threads, None);
             assert_eq!(fingerprint, expected, "{threads} threads");
             assert!(used > 1, "the work was not shared");
