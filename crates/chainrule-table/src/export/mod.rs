@@ -7,6 +7,7 @@ pub mod program;
 pub mod verify;
 
 mod c;
+mod onnx;
 mod rust;
 mod source;
 
@@ -23,6 +24,8 @@ use verify::Report;
 /// Where a model can go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
+    /// ONNX, operator set 17.
+    Onnx,
     /// C99 in one file.
     C,
     /// Rust in one file.
@@ -31,11 +34,12 @@ pub enum Format {
 
 impl Format {
     /// The names as a user types them.
-    pub const NAMES: [&str; 2] = ["c", "rust"];
+    pub const NAMES: [&str; 3] = ["onnx", "c", "rust"];
 
     /// The ending of a file's name.
     pub fn ending(self) -> &'static str {
         match self {
+            Self::Onnx => "onnx",
             Self::C => "c",
             Self::Rust => "rs",
         }
@@ -47,6 +51,7 @@ impl FromStr for Format {
 
     fn from_str(name: &str) -> Result<Self, Error> {
         match name {
+            "onnx" => Ok(Self::Onnx),
             "c" => Ok(Self::C),
             "rust" => Ok(Self::Rust),
             _ => Err(Error::unknown_name("format", name, &Self::NAMES)),
@@ -57,6 +62,7 @@ impl FromStr for Format {
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Onnx => "onnx",
             Self::C => "c",
             Self::Rust => "rust",
         })
@@ -84,6 +90,8 @@ pub enum ExportError {
         /// By how much.
         report: Report,
     },
+    /// What was printed cannot be read back.
+    Unreadable,
     /// The table does not fit the model.
     Model(FitError),
 }
@@ -100,6 +108,12 @@ impl fmt::Display for ExportError {
                 write!(f, "layer {layer} is somebody's own function `{name}`, which has no formula to export")
             }
             Self::Differs { report } => write!(f, "the exported model is not the model: {report}; no file was left"),
+            Self::Unreadable => {
+                write!(
+                    f,
+                    "the exported file cannot be read back, a mistake of chainrule's: please report it; no file was left"
+                )
+            }
             Self::Model(error) => error.fmt(f),
         }
     }
@@ -149,13 +163,18 @@ pub fn export(
     let cells = model.encoder.raw(table, &rows)?;
     let expected = verify::expected(model, table, &rows)?;
     let (file, got) = match format {
+        Format::Onnx => {
+            let emitted = onnx::print(&program, &[("weights", fingerprint(model)), ("target", &program.target)]);
+            let got = emitted.run(&program, &cells, rows.len()).ok_or(ExportError::Unreadable)?;
+            (emitted.file, got)
+        }
         Format::C | Format::Rust => {
             let vectors =
                 Vectors { cells: first(&cells, VECTORS), answers: expected[..rows.len().min(VECTORS)].to_vec() };
             let about = about(model, &program, rows.len());
             let text = match format {
                 Format::C => c::print(&program, name, &about, &vectors),
-                Format::Rust => rust::print(&program, name, &about, &vectors),
+                _ => rust::print(&program, name, &about, &vectors),
             };
             let got = rows.iter().map(|&i| program.run(&cells, i, Arithmetic::Fused)).collect::<Vec<_>>();
             (text.into_bytes(), got)
@@ -174,16 +193,20 @@ fn first(cells: &[program::RawCells], n: usize) -> Vec<program::RawCells> {
     cells.iter().map(cut).collect()
 }
 
+/// The fingerprint of the model's weights.
+fn fingerprint(model: &Model) -> &str {
+    model.facts.get("fingerprint").and_then(|text| text.as_str()).unwrap_or("")
+}
+
 /// The lines at the top of a source file.
 fn about(model: &Model, program: &Program, rows: usize) -> Vec<String> {
-    let fingerprint = model.facts.get("fingerprint").and_then(|text| text.as_str()).unwrap_or("");
     vec![
         format!(
             "A model of {}, exported by chainrule {}.",
             program.target.replace(char::is_control, " ").replace("*/", "* /"),
             env!("CARGO_PKG_VERSION")
         ),
-        format!("Weights {fingerprint}"),
+        format!("Weights {}.", fingerprint(model)),
         format!("Checked on {rows} rows: equal to the model to the last bit."),
     ]
 }

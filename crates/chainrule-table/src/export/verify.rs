@@ -39,7 +39,7 @@ impl Report {
         let single = program.chains.iter().any(|chain| chain.single);
         let mut report = Self {
             format,
-            fingerprint: model.facts.get("fingerprint").and_then(Value::as_str).unwrap_or("").to_owned(),
+            fingerprint: super::fingerprint(model).to_owned(),
             rows: expected.len(),
             changed: 0,
             ulp: 0.0,
@@ -71,6 +71,7 @@ impl Report {
     pub fn bound(&self) -> f64 {
         match self.format {
             Format::C | Format::Rust => 0.0,
+            Format::Onnx => 64.0,
         }
     }
 
