@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::input;
 use crate::output::Output;
-use chainrule_table::export::{Exported, Format, export};
+use chainrule_table::export::{Exported, Format, export, weights_name};
 use serde_json::json;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -51,6 +51,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let format: Format = options.to.parse()?;
     let file = options.output.clone().unwrap_or_else(|| default_name(&options.model, format));
     let stdout = file == Path::new("-");
+    if stdout && format == Format::Pytorch {
+        let reason = "a script for PyTorch has its weights beside it, so it needs a file: give one with -o";
+        return Err(Failure::Fault(reason.into()));
+    }
     let (output, report) = match (&options.output, stdout) {
         (_, true) => (Output::stdout(), None),
         (Some(file), _) => {
@@ -58,22 +62,28 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         }
         (None, _) => (Output::default_name(&file), None),
     };
+    let name = identifier(if stdout { &options.model } else { &file });
+    // A script names its weights' file, so that one takes no number.
+    let weights_file = file.with_file_name(weights_name(&name));
+    let weights_output = match format {
+        Format::Pytorch => Some(Output::explicit(&weights_file, options.force)?),
+        _ => None,
+    };
     let model = input::predictor(&options.model)?;
     let table = options.data.as_deref().map(input::table).transpose()?;
-    let name = identifier(if stdout { &options.model } else { &file });
     let exported = export(&model, format, &name, table.as_ref(), options.rows as usize);
-    let Exported { file: bytes, report: checked } =
+    let Exported { file: bytes, weights, report: checked } =
         exported.map_err(|error| Failure::Fault(format!("{}: {error}", options.model.display())))?;
-    let written = output.write(|out| out.write_all(&bytes).map_err(Failure::Write))?;
+    let mut left = Left(Vec::new());
+    if let (Some(output), Some(weights)) = (weights_output, weights) {
+        left.write(&output, &weights)?;
+    }
+    let written = left.write(&output, &bytes)?;
     if let Some(written) = &written {
         let report = report.unwrap_or_else(|| Output::default_name(&beside(written)));
-        let text = format!("{:#}\n", checked.to_json());
-        if let Err(failure) = report.write(|out| out.write_all(text.as_bytes()).map_err(Failure::Write)) {
-            // A file without its proof is not left.
-            let _ = std::fs::remove_file(written);
-            return Err(failure);
-        }
+        left.write(&report, format!("{:#}\n", checked.to_json()).as_bytes())?;
     }
+    left.0.clear();
     let shown = written.as_deref().unwrap_or(Path::new("standard output")).display().to_string();
     if options.json && !stdout {
         let line = format!("{}\n", json!({"file": shown, "bytes": bytes.len(), "check": checked.to_json()}));
@@ -82,6 +92,25 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         let _ = writeln!(io::stderr(), "file      {shown}  ({} bytes)\ncheck     {checked}", bytes.len());
     }
     Ok(())
+}
+
+/// Files that have been written; if not all are, none is left.
+struct Left(Vec<PathBuf>);
+
+impl Left {
+    fn write(&mut self, output: &Output, bytes: &[u8]) -> Result<Option<PathBuf>, Failure> {
+        let written = output.write(|out| out.write_all(bytes).map_err(Failure::Write))?;
+        self.0.extend(written.clone());
+        Ok(written)
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        for file in &self.0 {
+            let _ = std::fs::remove_file(file);
+        }
+    }
 }
 
 /// `houses.safetensors` → `houses.onnx`.

@@ -117,7 +117,7 @@ fn print_chain(text: &mut String, program: &Program, chain: &Chain, m: usize) {
                 }
                 call.trim_end().to_owned()
             }
-            Op::BatchNorm { epsilon, rows } => {
+            Op::BatchNorm { epsilon, rows, .. } => {
                 let names = ["mean", "variance", "scale", "shift"];
                 let arrays: Vec<String> = names.iter().zip(rows).map(|(what, values)| data(what, values)).collect();
                 format!("batch_norm_{suffix}({}, {}, {n}, {from}, {to});", arrays.join(", "), number(*epsilon))

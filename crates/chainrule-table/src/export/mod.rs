@@ -8,6 +8,7 @@ pub mod verify;
 
 mod c;
 mod onnx;
+mod pytorch;
 mod rust;
 mod source;
 
@@ -24,6 +25,8 @@ use verify::Report;
 /// Where a model can go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
+    /// A script for PyTorch, with weights beside it.
+    Pytorch,
     /// ONNX, operator set 17.
     Onnx,
     /// C99 in one file.
@@ -34,11 +37,12 @@ pub enum Format {
 
 impl Format {
     /// The names as a user types them.
-    pub const NAMES: [&str; 3] = ["onnx", "c", "rust"];
+    pub const NAMES: [&str; 4] = ["pytorch", "onnx", "c", "rust"];
 
     /// The ending of a file's name.
     pub fn ending(self) -> &'static str {
         match self {
+            Self::Pytorch => "py",
             Self::Onnx => "onnx",
             Self::C => "c",
             Self::Rust => "rs",
@@ -51,6 +55,7 @@ impl FromStr for Format {
 
     fn from_str(name: &str) -> Result<Self, Error> {
         match name {
+            "pytorch" => Ok(Self::Pytorch),
             "onnx" => Ok(Self::Onnx),
             "c" => Ok(Self::C),
             "rust" => Ok(Self::Rust),
@@ -62,6 +67,7 @@ impl FromStr for Format {
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Pytorch => "pytorch",
             Self::Onnx => "onnx",
             Self::C => "c",
             Self::Rust => "rust",
@@ -132,8 +138,15 @@ impl<E: Into<FitError>> From<E> for ExportError {
 pub struct Exported {
     /// The file itself.
     pub file: Vec<u8>,
+    /// The weights beside a script, in a file of the name that [`weights_name`] gives.
+    pub weights: Option<Vec<u8>>,
     /// How it was checked.
     pub report: Report,
+}
+
+/// The name of the weights' file beside a script for the model `name`.
+pub fn weights_name(name: &str) -> String {
+    format!("{name}.weights.safetensors")
 }
 
 /// How many rows a source file holds for its own check.
@@ -162,11 +175,20 @@ pub fn export(
     let rows: Vec<usize> = (0..table.rows().min(rows)).collect();
     let cells = model.encoder.raw(table, &rows)?;
     let expected = verify::expected(model, table, &rows)?;
-    let (file, got) = match format {
+    let (file, weights, got) = match format {
+        Format::Pytorch => {
+            let weights = pytorch::weights(&program)?;
+            // As the script does: other orders of sums, two roundings for multiply and add.
+            let restored = pytorch::restored(&program, &weights).ok_or(ExportError::Unreadable)?;
+            let got = rows.iter().map(|&i| restored.run(&cells, i, Arithmetic::Plain)).collect();
+            let mut about = about(model, &program, rows.len());
+            about.pop();
+            (pytorch::print(model, &program, &about, &weights_name(name)).into_bytes(), Some(weights), got)
+        }
         Format::Onnx => {
             let emitted = onnx::print(&program, &[("weights", fingerprint(model)), ("target", &program.target)]);
             let got = emitted.run(&program, &cells, rows.len()).ok_or(ExportError::Unreadable)?;
-            (emitted.file, got)
+            (emitted.file, None, got)
         }
         Format::C | Format::Rust => {
             let vectors =
@@ -177,11 +199,11 @@ pub fn export(
                 _ => rust::print(&program, name, &about, &vectors),
             };
             let got = rows.iter().map(|&i| program.run(&cells, i, Arithmetic::Fused)).collect::<Vec<_>>();
-            (text.into_bytes(), got)
+            (text.into_bytes(), None, got)
         }
     };
     let report = Report::new(model, &program, format, &expected, &got);
-    if report.holds() { Ok(Exported { file, report }) } else { Err(ExportError::Differs { report }) }
+    if report.holds() { Ok(Exported { file, weights, report }) } else { Err(ExportError::Differs { report }) }
 }
 
 /// The first rows of cells.

@@ -159,6 +159,8 @@ pub enum Op {
     BatchNorm {
         /// ε.
         epsilon: f64,
+        /// How much of a batch's statistics entered the running ones.
+        momentum: f64,
         /// μ, σ², γ, β.
         rows: [Vec<f64>; 4],
     },
@@ -439,9 +441,13 @@ fn chain<T: Scalar>(network: &Network<T>) -> Result<Chain, ExportError> {
                     last,
                 }
             }
-            Layer::BatchNorm { epsilon, .. } => {
+            Layer::BatchNorm { epsilon, momentum } => {
                 let (mean, variance) = (statistics(k, "running_mean"), statistics(k, "running_var"));
-                Op::BatchNorm { epsilon: *epsilon, rows: [mean, variance, first, second].map(wide) }
+                Op::BatchNorm {
+                    epsilon: *epsilon,
+                    momentum: *momentum,
+                    rows: [mean, variance, first, second].map(wide),
+                }
             }
             Layer::LayerNorm { epsilon } => Op::LayerNorm { epsilon: *epsilon, rows: [first, second].map(wide) },
             Layer::Activation(activation) if activation.is_own() => {
@@ -525,7 +531,7 @@ impl Step {
                 let others = (0..n).filter(|column| !columns.contains(column));
                 y[columns.len() * width..].iter_mut().zip(others).for_each(|(y, column)| *y = x[column]);
             }
-            Op::BatchNorm { epsilon, rows: [mean, variance, scale, shift] } => rows(&mut y, &|_, x, y| {
+            Op::BatchNorm { epsilon, rows: [mean, variance, scale, shift], .. } => rows(&mut y, &|_, x, y| {
                 for k in 0..n {
                     let normal = (x[k] - t(mean[k])) / (t(variance[k]) + t(*epsilon)).sqrt();
                     y[k] = fma(t(scale[k]), normal, t(shift[k]));

@@ -111,7 +111,7 @@ fn print_chain(text: &mut String, program: &Program, chain: &Chain, m: usize) {
                 }
                 call.trim_end().to_owned()
             }
-            Op::BatchNorm { epsilon, rows } => {
+            Op::BatchNorm { epsilon, rows, .. } => {
                 let names = ["MEAN", "VARIANCE", "SCALE", "SHIFT"];
                 let arrays: Vec<String> = names.iter().zip(rows).map(|(what, values)| data(what, values)).collect();
                 format!("batch_norm_{real}({}, {}, &{from}, &mut {to});", arrays.join(", "), number(*epsilon))

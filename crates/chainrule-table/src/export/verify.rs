@@ -71,7 +71,7 @@ impl Report {
     pub fn bound(&self) -> f64 {
         match self.format {
             Format::C | Format::Rust => 0.0,
-            Format::Onnx => 64.0,
+            Format::Onnx | Format::Pytorch => 64.0,
         }
     }
 

@@ -340,7 +340,7 @@ impl Builder {
                 self.node("Add", &[&scaled, &shift])
             }
             Op::Piecewise { .. } => self.piecewise(step, kind, x),
-            Op::BatchNorm { epsilon, rows: [mean, variance, scale, shift] } => {
+            Op::BatchNorm { epsilon, rows: [mean, variance, scale, shift], .. } => {
                 let round = |x: f64| if kind == Kind::F32 { f64::from(x as f32) } else { x };
                 let root = |&variance: &f64| round(round(variance + round(*epsilon)).sqrt());
                 let roots: Vec<f64> = variance.iter().map(root).collect();
