@@ -43,6 +43,7 @@ enum Command {
     Inspect(commands::inspect::Options),
     Explain(commands::explain::Options),
     Export(commands::export::Options),
+    Import(commands::import::Options),
     Tutorial(commands::tutorial::Options),
 }
 
@@ -57,6 +58,7 @@ pub fn main() -> ExitCode {
             Command::Inspect(options) => commands::inspect::run(&options),
             Command::Explain(options) => commands::explain::run(&options),
             Command::Export(options) => commands::export::run(&options),
+            Command::Import(options) => commands::import::run(&options),
             Command::Tutorial(options) => commands::tutorial::run(&options),
         }
     }))

@@ -77,6 +77,7 @@ static double fma_f64(double a, double b, double c) {
     int ea, eb, ec, e, distance, precision, shift;
     uint64_t ma = mantissa_of(a, &ea), mb = mantissa_of(b, &eb), mc = mantissa_of(c, &ec), sign, sign_c, q, bits;
     wide p, s, swap, rest, half;
+    if (ec == 972 && ea != 972 && eb != 972) return c;
     if (ea == 972 || eb == 972 || ec == 972 || ma == 0 || mb == 0) return a * b + c;
     if (mc == 0) return a * b;
     sign = (to_bits_f64(a) ^ to_bits_f64(b)) >> 63;

@@ -3,6 +3,7 @@
 //! [`program`] says what a model does at prediction, in steps; every target prints those, so that a new layer is added in
 //! one place a target. [`verify`] runs what was printed and compares.
 
+pub mod import;
 pub mod program;
 pub mod verify;
 
@@ -96,6 +97,11 @@ pub enum ExportError {
         /// By how much.
         report: Report,
     },
+    /// What comes in is no state dict that fits the layers.
+    Import {
+        /// Why.
+        reason: String,
+    },
     /// What was printed cannot be read back.
     Unreadable,
     /// The table does not fit the model.
@@ -114,6 +120,7 @@ impl fmt::Display for ExportError {
                 write!(f, "layer {layer} is somebody's own function `{name}`, which has no formula to export")
             }
             Self::Differs { report } => write!(f, "the exported model is not the model: {report}; no file was left"),
+            Self::Import { reason } => f.write_str(reason),
             Self::Unreadable => {
                 write!(
                     f,

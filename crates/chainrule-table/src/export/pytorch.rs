@@ -204,7 +204,7 @@ class Piecewise(nn.Module):
     def forward(self, x):
         low, span = self.edges[:, :-1], self.edges[:, 1:] - self.edges[:, :-1]
         column = x[:, self.columns].unsqueeze(2)
-        share = ((column - low) / span.where(span > 0, torch.inf)).clamp(0, 1)
+        share = ((column - low) / span.masked_fill(span <= 0, torch.inf)).clamp(0, 1)
         embedded = self.bias + column * self.weight[:, 0] + torch.einsum("ncb,cbw->ncw", share, self.weight[:, 1:])
         return torch.cat([embedded.flatten(1), x[:, self.others]], 1)
 
@@ -316,13 +316,21 @@ pub(super) fn print(model: &Model, program: &Program, about: &[String], weights:
 
 fn networks(text: &mut String, program: &Program, weights: &str) {
     let _ = writeln!(text, "\n# The networks, layer by layer.\nNETWORKS = nn.ModuleList([");
+    let mut written: Vec<(String, usize)> = Vec::new();
     for Chain { single, steps, .. } in &program.chains {
-        let _ = writeln!(text, "    nn.Sequential(");
-        // Layers that have been left out keep their places.
-        for step in steps {
-            let _ = writeln!(text, "        {},", layer(step));
+        let layers: String = steps.iter().map(|step| format!("        {},\n", layer(step))).collect();
+        let precision = if *single { "float32" } else { "float64" };
+        let network = format!("nn.Sequential(\n{layers}    ).to(torch.{precision})");
+        match written.last_mut() {
+            Some((last, count)) if *last == network => *count += 1,
+            _ => written.push((network, 1)),
         }
-        let _ = writeln!(text, "    ).to(torch.{}),", if *single { "float32" } else { "float64" });
+    }
+    for (network, count) in written {
+        let _ = match count {
+            1 => writeln!(text, "    {network},"),
+            _ => writeln!(text, "    *[{network} for _ in range({count})],"),
+        };
     }
     // A batch norm's counter of batches is not in the file: it is of no use at prediction.
     let weights = Value::from(weights);

@@ -173,6 +173,13 @@ impl Builder {
         self.node_with("ReduceSum", &[x, &axes], [("keepdims", Attribute::Int(0))])
     }
 
+    /// Each row's mean, [N, 1].
+    fn mean(&mut self, x: &str, count: &str) -> String {
+        let sum = self.sum(x, 1);
+        let mean = self.node("Div", &[&sum, count]);
+        self.unsqueeze(&mean, 1)
+    }
+
     /// Columns → encoded numbers [N, width] in f64.
     fn encode(&mut self, program: &Program) -> String {
         let (mut numeric, mut pieces, mut at) = (Vec::new(), Vec::new(), Vec::new());
@@ -352,8 +359,21 @@ impl Builder {
             }
             Op::LayerNorm { epsilon, rows: [scale, shift] } => {
                 let (scale, shift) = (self.numbers(kind, scale, &[n]), self.numbers(kind, shift, &[n]));
-                let attributes = [("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(*epsilon as f32))];
-                self.node_with("LayerNormalization", &[x, &scale, &shift], attributes)
+                if kind == Kind::F32 {
+                    let attributes = [("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(*epsilon as f32))];
+                    return self.node_with("LayerNormalization", &[x, &scale, &shift], attributes);
+                }
+                // The operator's ε is a float: too coarse for doubles.
+                let (count, epsilon) = (self.number(n as f64), self.number(*epsilon));
+                let mean = self.mean(x, &count);
+                let centred = self.node("Sub", &[x, &mean]);
+                let squares = self.node("Mul", &[&centred, &centred]);
+                let variance = self.mean(&squares, &count);
+                let sum = self.node("Add", &[&variance, &epsilon]);
+                let root = self.node("Sqrt", &[&sum]);
+                let normal = self.node("Div", &[&centred, &root]);
+                let scaled = self.node("Mul", &[&normal, &scale]);
+                self.node("Add", &[&scaled, &shift])
             }
             Op::Activation(activation) => {
                 let (name, constants) = formula(activation);
