@@ -31,9 +31,9 @@ pub struct Options {
     /// The names of the columns that go in, in order [default: x1,x2,…]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     columns: Vec<String>,
-    /// The target's name
-    #[arg(long, value_name = "NAME", default_value = "y")]
-    target: String,
+    /// The target's name; of several numbers each one's
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "y")]
+    target: Vec<String>,
     /// The labels in the order of the outputs [default: 0,1,…]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     labels: Vec<String>,
@@ -61,7 +61,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         layers: options.layers.clone(),
         loss: options.loss.parse()?,
         columns: options.columns.clone(),
-        target: options.target.clone(),
+        targets: options.target.clone(),
         labels: options.labels.clone(),
     };
     let unreadable = |error: io::Error| Failure::file(&options.file, &error);

@@ -25,8 +25,8 @@ pub struct Import {
     pub loss: Loss,
     /// The columns that go in, in order; none: `x1`, `x2`, ….
     pub columns: Vec<String>,
-    /// The target's name.
-    pub target: String,
+    /// The targets' names: one, or one for each number that is predicted.
+    pub targets: Vec<String>,
     /// The labels, for a loss of classes; none: `0`, `1`, ….
     pub labels: Vec<String>,
 }
@@ -95,6 +95,9 @@ pub fn import(file: &[u8], import: &Import) -> Result<ModelFile, ExportError> {
     // Layers with parameters: `layers.0` of `layers.0.weight`.
     let mut stems: Vec<&str> = raw.keys().filter_map(|name| name.strip_suffix(".weight")).collect();
     stems.sort_by_key(|stem| order(stem));
+    if import.targets.is_empty() {
+        return refuse("target: expected a name, got none");
+    }
     if import.layers.is_empty() || import.layers.len() > MAX_LAYERS {
         return refuse(format!("layers: expected 1 to {MAX_LAYERS} of them, got {}", import.layers.len()));
     }
@@ -249,10 +252,16 @@ fn metadata(
         Loss::CrossEntropy { .. } => outputs,
         _ => 0,
     };
-    let expected = crate::model::outputs_for(&import.loss, classes);
-    if outputs != expected {
+    let expected = match &import.loss {
+        Loss::CrossEntropy { .. } => outputs,
+        Loss::Quantile { levels } => levels.len(),
+        _ => import.targets.len(),
+    };
+    if outputs != expected || (classes > 0 && import.targets.len() != 1) {
+        let targets = import.targets.join(", ");
         return refuse(format!(
-            "the last layer gives {outputs} numbers, and a model of the loss {} has {expected}; name another with --loss",
+            "the last layer gives {outputs} numbers, and a model of {targets} by the loss {} has {expected}; \
+             name another loss with --loss, or a target for each number with --target",
             import.loss
         ));
     }
@@ -262,9 +271,15 @@ fn metadata(
             labels if labels.len() == classes => labels.to_vec(),
             labels => return refuse(format!("labels: expected {classes}, got {}", labels.len())),
         };
-        json!({"task": "classification", "column": import.target, "labels": labels})
+        json!({"task": "classification", "column": import.targets[0], "labels": labels})
     } else if import.labels.is_empty() {
-        json!({"task": "regression", "column": import.target, "affine": {"mean": 0.0, "scale": 1.0}})
+        let number = |name: &String| json!({"column": name, "affine": {"mean": 0.0, "scale": 1.0}});
+        let mut target = number(&import.targets[0]);
+        target["task"] = "regression".into();
+        if import.targets.len() > 1 {
+            target["others"] = import.targets[1..].iter().map(number).collect();
+        }
+        target
     } else {
         return refuse(format!("labels: the loss {} predicts numbers, which have none", import.loss));
     };
@@ -273,7 +288,7 @@ fn metadata(
     let layers: Vec<String> = layers.iter().map(Layer::to_string).collect();
     let facts = json!({
         "architecture": {"inputs": inputs, "layers": layers, "precision": if double { "f64" } else { "f32" }},
-        "encoder": {"inputs": columns, "others": [import.target]},
+        "encoder": {"inputs": columns, "others": import.targets},
         "imported_from": "pytorch",
         "loss": import.loss.to_string(),
         "target": target,

@@ -20,7 +20,7 @@ use chainrule::{Layer, Network, Scalar};
 pub struct Program {
     /// The table's columns, in the order in which their numbers follow each other.
     pub columns: Vec<RawColumn>,
-    /// The target's name.
+    /// The target's name, or several.
     pub target: String,
     /// The networks.
     pub chains: Vec<Chain>,
@@ -185,9 +185,9 @@ pub enum Op {
 pub enum Answer {
     /// mean + scale · output.
     Number {
-        /// The target's scale.
-        affine: Affine,
-        /// The output that is the prediction.
+        /// The scale of each target.
+        affines: Vec<Affine>,
+        /// The output that is the first one's prediction.
         output: usize,
         /// What comes beside it.
         quantiles: Quantiles,
@@ -253,12 +253,13 @@ impl Program {
                     None if levels.is_empty() => Quantiles::None,
                     None => Quantiles::Outputs(levels.to_vec()),
                 };
-                Answer::Number { affine: target.affine(), output: middle.unwrap_or(0), quantiles }
+                let affines = target.numbers().map(|target| target.affine()).collect();
+                Answer::Number { affines, output: middle.unwrap_or(0), quantiles }
             }
         };
         Ok(Self {
             columns,
-            target: model.target.column().to_owned(),
+            target: model.target.columns().collect::<Vec<_>>().join(", "),
             shares: (chains.len() > 1).then(|| model.output.shares.clone()),
             chains,
             link: model.loss.link(),
@@ -282,7 +283,7 @@ impl Program {
     pub fn answers(&self) -> usize {
         match &self.answer {
             Answer::Label(labels) => labels.len(),
-            Answer::Number { quantiles, .. } => 1 + quantiles.levels().len(),
+            Answer::Number { affines, quantiles, .. } => affines.len() + quantiles.levels().len(),
         }
     }
 
@@ -343,8 +344,10 @@ impl Program {
         let power = |p: f64| Lanes::exp(Lanes::ln(p.max(1e-300)) / self.temperature);
         let heated = self.temperature != 1.0;
         match (&self.answer, self.link) {
-            (Answer::Number { affine, output, quantiles }, _) => {
-                let mut numbers = vec![affine.to_raw(z[*output])];
+            (Answer::Number { affines, output, quantiles }, _) => {
+                let affine = affines[0];
+                let mut numbers: Vec<f64> =
+                    affines.iter().zip(&z[*output..]).map(|(affine, z)| affine.to_raw(*z)).collect();
                 match quantiles {
                     Quantiles::None => {}
                     Quantiles::Outputs(_) => numbers.extend(z.iter().map(|&z| affine.to_raw(z))),

@@ -4,6 +4,7 @@
 use super::ExportError;
 use super::program::{Answer, Cell, Chain, Op, Program, Put, Quantiles, Step};
 use crate::model::Model;
+use crate::scale::Affine;
 use chainrule::activation::Activation;
 use chainrule::loss::{Link, Loss};
 use chainrule::model_file::{ModelFile, Tensor};
@@ -378,7 +379,7 @@ fn predict(text: &mut String, program: &Program) {
                 let _ = writeln!(text, "    y = (y.clamp(min=1e-300).log() / {temperature}).softmax(1)  # calibrated");
             }
         }
-        Answer::Number { affine, output, quantiles } => {
+        Answer::Number { affines, output, quantiles } => {
             match quantiles {
                 Quantiles::None => {}
                 Quantiles::Outputs(levels) => {
@@ -401,12 +402,11 @@ fn predict(text: &mut String, program: &Program) {
                     );
                 }
             }
-            let _ = writeln!(
-                text,
-                "    y = {} + {} * y  # back to the target's unit",
-                number(affine.mean()),
-                number(affine.scale())
-            );
+            let [means, scales] = [Affine::mean, Affine::scale].map(|of| match &affines[..] {
+                [one] => number(of(one)),
+                all => format!("y.new_tensor({})", python(&json!(all.iter().map(of).collect::<Vec<f64>>()))),
+            });
+            let _ = writeln!(text, "    y = {means} + {scales} * y  # back to the target's unit");
         }
     }
     *text += "    return y\n";

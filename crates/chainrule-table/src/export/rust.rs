@@ -2,6 +2,7 @@
 
 use super::program::{Answer, Cell, Chain, Op, Program, Put, Quantiles, RawCells, formula};
 use super::source::{Vectors, functions, identifiers, literal, numbers};
+use crate::scale::Affine;
 use chainrule::loss::Link;
 use std::fmt::Write as _;
 
@@ -261,9 +262,13 @@ fn predict(text: &mut String, program: &Program, fields: &[String]) {
     let heated = program.temperature != 1.0;
     let power = |p: &str| format!("exp_f64(ln_f64(max_f64({p}, 1e-300)) / {})", number(program.temperature));
     match (&program.answer, program.link) {
-        (Answer::Number { affine, output, quantiles }, _) => {
-            let raw = |z: &str| format!("{} + {} * ({z})", number(affine.mean()), number(affine.scale()));
-            let _ = writeln!(text, "    out[0] = {};", raw(&format!("z[{output}]")));
+        (Answer::Number { affines, output, quantiles }, _) => {
+            let raw_of =
+                |affine: &Affine, z: &str| format!("{} + {} * ({z})", number(affine.mean()), number(affine.scale()));
+            let raw = |z: &str| raw_of(&affines[0], z);
+            for (k, affine) in affines.iter().enumerate() {
+                let _ = writeln!(text, "    out[{k}] = {};", raw_of(affine, &format!("z[{}]", output + k)));
+            }
             match quantiles {
                 Quantiles::None => {}
                 Quantiles::Outputs(_) => {

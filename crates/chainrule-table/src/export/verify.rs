@@ -127,9 +127,10 @@ pub(super) fn expected(model: &Model, table: &Table, rows: &[usize]) -> Result<V
     let one = Processor::new(1);
     let outputs = model.outputs(&crate::model::Inputs::new(model, table, Some(rows))?, &one)?;
     let answers = match model.read(&outputs) {
-        Predictions::Numbers { values, quantiles } => {
+        Predictions::Numbers { values, quantiles, others } => {
             let row = |i: usize| {
-                let numbers = std::iter::once(values[i]).chain(quantiles.iter().map(|(_, values)| values[i])).collect();
+                let all = std::iter::once(&values).chain(&others).chain(quantiles.iter().map(|(_, values)| values));
+                let numbers = all.map(|values| values[i]).collect();
                 Answered { raw: outputs.row(i).to_vec(), numbers, label: 0 }
             };
             (0..rows.len()).map(row).collect()

@@ -509,16 +509,19 @@ impl Builder {
         }
         let raw = z.clone();
         match &program.answer {
-            Answer::Number { affine, output, quantiles } => {
-                let (mean, scale) = (self.number(affine.mean()), self.number(affine.scale()));
+            Answer::Number { affines, output, quantiles } => {
+                let means: Vec<f64> = affines.iter().map(|affine| affine.mean()).collect();
+                let scales: Vec<f64> = affines.iter().map(|affine| affine.scale()).collect();
+                let targets = affines.len();
+                let [mean, scale] = [means, scales].map(|row| self.numbers(Kind::F64, &row, &[targets]));
                 let mut outputs = Vec::new();
-                let first = if program.outputs() > 1 {
+                let first = if program.outputs() > targets {
                     let which = self.indices([*output]);
                     self.gather(&z, &which, 1)
                 } else {
                     z.clone()
                 };
-                outputs.push(("prediction", first, 1));
+                outputs.push(("prediction", first, targets));
                 match quantiles {
                     Quantiles::None => {}
                     Quantiles::Outputs(levels) => outputs.push(("quantiles", z, levels.len())),
