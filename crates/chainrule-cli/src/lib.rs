@@ -26,6 +26,7 @@ use std::process::ExitCode;
         chainrule evaluate houses.safetensors test.csv     score the model\n  \
         chainrule inspect houses.safetensors               what the model file holds\n  \
         chainrule explain gradient houses.safetensors houses.csv --row 1 --weight 2:3,2\n  \
+        chainrule export houses.safetensors --to onnx      the same for another program\n  \
         chainrule tutorial                                 how a network works, by hand\n\n\
         `chainrule COMMAND --help` shows a command's options and examples."
 )]
@@ -41,6 +42,8 @@ enum Command {
     Evaluate(commands::evaluate::Options),
     Inspect(commands::inspect::Options),
     Explain(commands::explain::Options),
+    Export(commands::export::Options),
+    Import(commands::import::Options),
     Tutorial(commands::tutorial::Options),
 }
 
@@ -54,6 +57,8 @@ pub fn main() -> ExitCode {
             Command::Evaluate(options) => commands::evaluate::run(&options),
             Command::Inspect(options) => commands::inspect::run(&options),
             Command::Explain(options) => commands::explain::run(&options),
+            Command::Export(options) => commands::export::run(&options),
+            Command::Import(options) => commands::import::run(&options),
             Command::Tutorial(options) => commands::tutorial::run(&options),
         }
     }))

@@ -21,10 +21,11 @@
 
 use crate::calendar::{self, Moment, Order};
 use crate::error::{Quoted, TableError, first_few};
+use crate::export::program::{Cell, Put, RawCells, RawColumn};
 use crate::levels::{self, Levels};
 use crate::note::{Note, counted};
 use crate::scale::{Affine, Scale};
-use crate::schema::{Kind, Schema, level_counts, truth};
+use crate::schema::{Kind, NO, Schema, YES, level_counts, truth};
 use crate::table::{MAX_COLUMNS, MAX_NUMBER, Table, Texts};
 use chainrule::{Matrix, Scalar};
 use serde::{Deserialize, Serialize};
@@ -551,6 +552,77 @@ impl Encoder {
             Some(categories(levels, &table.texts(&[position])[0], rows).map(code).collect())
         });
         Ok(codes.collect())
+    }
+
+    /// The encoding as steps that another language can print.
+    ///
+    /// # Errors
+    /// With the name of a column of dates: how they are spelled is beyond what is printed.
+    pub(crate) fn cells(&self) -> Result<Vec<RawColumn>, &str> {
+        let one = |place: usize| Some(Put { place, value: 1.0 });
+        let mut columns = Vec::with_capacity(self.inputs.len());
+        for Input { name, encoding } in &self.inputs {
+            let width = encoding.width();
+            let gap = |missing: bool| if missing { one(width - 1) } else { None };
+            let cell = match encoding {
+                Encoding::Numeric(NumericEncoding { median, affine, missing, clip }) => {
+                    Cell::Number { median: *median, affine: *affine, bent: *clip, gap: gap(*missing) }
+                }
+                Encoding::Truth { missing, .. } => {
+                    let words = YES.iter().map(|word| (word, 1.0)).chain(NO.iter().map(|word| (word, -1.0)));
+                    let mut spellings: Vec<(String, Put)> = Vec::new();
+                    for (word, value) in words {
+                        let capital: String = word.chars().take(1).flat_map(char::to_uppercase).collect();
+                        let rest: String = word.chars().skip(1).collect();
+                        for spelling in [(*word).to_owned(), capital + &rest, word.to_uppercase()] {
+                            if spellings.iter().all(|(known, _)| *known != spelling) {
+                                spellings.push((spelling, Put { place: 0, value }));
+                            }
+                        }
+                    }
+                    Cell::Text { spellings, unseen: None, gap: gap(*missing) }
+                }
+                Encoding::Binary([first, second]) => {
+                    let put = |level: &String, value| (level.clone(), Put { place: 0, value });
+                    Cell::Text { spellings: vec![put(first, -1.0), put(second, 1.0)], unseen: None, gap: None }
+                }
+                Encoding::Categories { levels, missing, rare } => {
+                    let put = |(place, level): (usize, &String)| (level.clone(), Put { place, value: 1.0 });
+                    let unseen = if *rare { one(levels.len()) } else { None };
+                    Cell::Text { spellings: levels.iter().enumerate().map(put).collect(), unseen, gap: gap(*missing) }
+                }
+                Encoding::Date { .. } => return Err(name),
+            };
+            columns.push(RawColumn { name: name.clone(), width, cell });
+        }
+        Ok(columns)
+    }
+
+    /// The cells of the given rows as [`Self::cells`] takes them: a category by its own spelling, whatever the table's.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub(crate) fn raw(&self, table: &Table, rows: &[usize]) -> Result<Vec<RawCells>, TableError> {
+        let positions = self.positions(table)?;
+        let column = |(Input { encoding, .. }, &position): (&Input, &usize)| {
+            let levels: &[String] = match encoding {
+                Encoding::Numeric(_) => return Ok(RawCells::Numbers(table.numbers(position, rows)?)),
+                Encoding::Truth { .. } | Encoding::Date { .. } => &[],
+                Encoding::Binary(levels) => levels,
+                Encoding::Categories { levels, .. } => levels,
+            };
+            let (texts, index) = (table.texts(&[position]).swap_remove(0), Levels::new(levels));
+            let text = |&row: &usize| {
+                let text = texts.get(row)?;
+                Some(match (encoding, index.find(text)) {
+                    (Encoding::Truth { .. }, _) => text.trim().to_lowercase(),
+                    (_, Some(level)) => levels[level].clone(),
+                    _ => text.to_owned(),
+                })
+            };
+            Ok(RawCells::Texts(rows.iter().map(text).collect()))
+        };
+        self.inputs.iter().zip(&positions).map(column).collect()
     }
 
     /// Where the inputs stand in a table.

@@ -28,6 +28,7 @@ pub mod cross_validation;
 pub mod encoder;
 pub mod error;
 pub mod explain;
+pub mod export;
 pub mod fingerprint;
 pub mod metrics;
 pub mod model;

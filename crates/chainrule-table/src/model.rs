@@ -127,7 +127,7 @@ impl Intervals {
     }
 
     /// The offsets for a prediction.
-    fn at(&self, prediction: f64) -> &[f64] {
+    pub(crate) fn at(&self, prediction: f64) -> &[f64] {
         &self.offsets[self.edges.partition_point(|edge| *edge <= prediction)]
     }
 }
@@ -216,6 +216,11 @@ impl Model {
 
     /// Predictions for rows that are encoded already.
     pub(crate) fn predict_inputs(&self, inputs: &Inputs, processor: &Processor) -> Result<Predictions, FitError> {
+        Ok(self.read(&self.outputs(inputs, processor)?))
+    }
+
+    /// The members' mean through the loss's link, with temperature or range, before the target's scale.
+    pub(crate) fn outputs(&self, inputs: &Inputs, processor: &Processor) -> Result<Matrix<f64>, FitError> {
         let mut predictions = Vec::with_capacity(1 + self.others.len());
         for network in self.networks() {
             predictions.push(match (network, &inputs.single, &inputs.double) {
@@ -228,7 +233,7 @@ impl Model {
         }
         let mut mean = if self.others.is_empty() { predictions.remove(0) } else { self.output.mean(&predictions) };
         self.output.adjust(self.loss.link(), &mut mean);
-        Ok(self.read(&mean))
+        Ok(mean)
     }
 
     /// All members.

@@ -608,10 +608,13 @@ pub(crate) fn level_counts(texts: &Texts, rows: &[usize]) -> Vec<usize> {
     counts
 }
 
+/// What says yes, in lower case.
+pub(crate) const YES: [&str; 13] = ["true", "yes", "t", "y", "on", "ja", "oui", "si", "sí", "wahr", "vrai", "1", "1.0"];
+/// What says no.
+pub(crate) const NO: [&str; 11] = ["false", "no", "f", "n", "off", "nein", "non", "falsch", "faux", "0", "0.0"];
+
 /// Whether a text says yes or no.
 pub(crate) fn truth(text: &str) -> Option<bool> {
-    const YES: [&str; 13] = ["true", "yes", "t", "y", "on", "ja", "oui", "si", "sí", "wahr", "vrai", "1", "1.0"];
-    const NO: [&str; 11] = ["false", "no", "f", "n", "off", "nein", "non", "falsch", "faux", "0", "0.0"];
     let text = text.trim().to_lowercase();
     let said = |words: &[&str]| words.contains(&text.as_str());
     said(&YES).then_some(true).or(said(&NO).then_some(false))

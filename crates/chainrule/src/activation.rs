@@ -94,9 +94,10 @@ impl PartialEq for Own {
     }
 }
 
-/// SELU's λ and α (Klambauer et al. 2017, equation 14), to f64.
-const SELU_LAMBDA: f64 = 1.050_700_987_355_480_5;
-const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+/// SELU's λ (Klambauer et al. 2017, equation 14), to f64.
+pub const SELU_LAMBDA: f64 = 1.050_700_987_355_480_5;
+/// SELU's α, to f64.
+pub const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 /// 1/√(2π), the standard normal's density at 0.
 const NORMAL_DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
 

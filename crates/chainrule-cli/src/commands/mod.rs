@@ -2,7 +2,9 @@
 
 pub mod evaluate;
 pub mod explain;
+pub mod export;
 pub mod fit;
+pub mod import;
 pub mod inspect;
 pub mod predict;
 pub mod tutorial;

@@ -5,7 +5,7 @@
 //! [`InstructionSet::detect`].
 #![allow(unsafe_code)]
 
-mod elementary;
+pub(crate) mod elementary;
 pub(crate) mod elementwise;
 mod environment;
 mod lanes;
@@ -20,6 +20,7 @@ mod vector;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86;
 
+pub use elementary::constants;
 pub use environment::FloatEnvironment;
 pub use lanes::{Kernel, Lanes};
 pub use processor::Processor;

@@ -90,6 +90,34 @@ pub(crate) trait Constants: Scalar {
     fn cos_of_large(x: Self) -> Self;
 }
 
+/// The constants of `T`'s functions by name, a polynomial's lowest first: whoever prints the functions in another language
+/// takes them from here.
+pub fn constants<T: Scalar>() -> Vec<(&'static str, Vec<f64>)> {
+    if T::BYTES == f32::BYTES { named_constants::<f32>() } else { named_constants::<f64>() }
+}
+
+fn named_constants<T: Constants>() -> Vec<(&'static str, Vec<f64>)> {
+    let one = |x: T| vec![x.to_f64()];
+    let many = |c: &[T]| c.iter().map(|x| x.to_f64()).collect::<Vec<f64>>();
+    vec![
+        ("MIN_POSITIVE", one(T::MIN_POSITIVE)),
+        ("MANTISSA_BITS", one(T::MANTISSA_BITS)),
+        ("TWO_TO_MANTISSA_BITS", one(T::TWO_TO_MANTISSA_BITS)),
+        ("ROUNDER", one(T::ROUNDER)),
+        ("TINY", one(T::TINY)),
+        ("LOG2_E", one(T::LOG2_E)),
+        ("LN_2", many(&T::LN_2)),
+        ("EXP", many(T::EXP)),
+        ("EXP_LOW", one(T::EXP_LOW)),
+        ("EXP_HIGH", one(T::EXP_HIGH)),
+        ("ONE_FROM", one(T::ONE_FROM)),
+        ("LN", many(T::LN)),
+        ("TAIL", many(T::TAIL)),
+        ("TAIL_POLE", one(T::TAIL_POLE)),
+        ("TAIL_END", one(T::TAIL_END)),
+    ]
+}
+
 /// The constants of the lanes' scalar.
 type Of<V> = <V as Lanes>::Scalar;
 
