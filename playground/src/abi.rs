@@ -14,7 +14,7 @@ thread_local! {
 /// Makes room for a request of so many bytes, and says where.
 // SAFETY: no other function of the module has the name.
 #[unsafe(no_mangle)]
-pub extern "C" fn chainrule_room(bytes: usize) -> *mut u8 {
+pub(crate) extern "C" fn chainrule_room(bytes: usize) -> *mut u8 {
     STATE.with_borrow_mut(|(_, request, _)| {
         request.clear();
         request.resize(bytes, 0);
@@ -25,7 +25,7 @@ pub extern "C" fn chainrule_room(bytes: usize) -> *mut u8 {
 /// Answers the request that stands in the room: the answer's length.
 // SAFETY: no other function of the module has the name.
 #[unsafe(no_mangle)]
-pub extern "C" fn chainrule_call() -> usize {
+pub(crate) extern "C" fn chainrule_call() -> usize {
     STATE.with_borrow_mut(|(app, request, answer)| {
         *answer = app.call(&std::mem::take(request));
         answer.len()
@@ -35,6 +35,6 @@ pub extern "C" fn chainrule_call() -> usize {
 /// Where the answer stands, until the next call.
 // SAFETY: no other function of the module has the name.
 #[unsafe(no_mangle)]
-pub extern "C" fn chainrule_answer() -> *const u8 {
+pub(crate) extern "C" fn chainrule_answer() -> *const u8 {
     STATE.with_borrow(|(_, _, answer)| answer.as_ptr())
 }

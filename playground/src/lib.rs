@@ -149,6 +149,8 @@ impl App {
         for (name, value) in request.value("options").as_object().into_iter().flatten() {
             given.push((name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
         }
+        // As a person would write them.
+        given.sort_by_key(|(name, _)| ORDER.iter().position(|known| known == name));
         let session = begin(&csv, &name, &given)?;
         self.start = session.network().parameters().to_vec();
         (self.csv, self.name, self.given, self.edited, self.last) = (csv, name, given, false, None);
@@ -264,6 +266,23 @@ impl App {
         Ok(session.model().to_file()?.write_bytes()?)
     }
 }
+
+/// The order of options in a command.
+const ORDER: [&str; 13] = [
+    "target",
+    "preset",
+    "hidden",
+    "activation",
+    "init",
+    "optimizer",
+    "learning-rate",
+    "batch-size",
+    "l2",
+    "scale",
+    "target-scale",
+    "test-fraction",
+    "seed",
+];
 
 enum Answer {
     Json(Value),

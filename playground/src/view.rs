@@ -119,7 +119,7 @@ fn layers(network: &Network<f64>, trace: &Trace, names: &[String]) -> Vec<Value>
             .map(|i| json!({"symbol": stage.symbol(i).to_string(), "value": trace.output(k).row(0)[i]}))
             .collect()
     };
-    let mut layers = vec![json!({"layer": 0, "neurons": units(0), "names": names})];
+    let mut layers = vec![json!({"layer": 0, "neurons": units(0), "names": names, "stage_x": 0})];
     for l in 1..=stages.last_layer() {
         let Some(k) = stages.dense(l) else { continue };
         // The neuron is the last stage of the layer; at the output the prediction.
@@ -142,7 +142,7 @@ fn layers(network: &Network<f64>, trace: &Trace, names: &[String]) -> Vec<Value>
         let start = |role| of(role).map(|segment| segment.range.start);
         let values = |role| of(role).map(|segment| &network.parameters()[segment.range.clone()]);
         layers.push(json!({
-            "layer": l, "neurons": neurons, "receptors": units(k + 1), "activation": activation,
+            "layer": l, "neurons": neurons, "receptors": units(k + 1), "activation": activation, "stage_z": k + 1, "stage_x": last,
             "weights": values(Role::Weights), "weights_at": start(Role::Weights),
             "biases": values(Role::Biases), "biases_at": start(Role::Biases),
         }));
