@@ -7,10 +7,10 @@
 #[cfg(target_arch = "wasm32")]
 mod abi;
 pub mod code;
-//X pub mod exercises;
+pub mod exercises;
 pub mod figures;
-//X pub mod labs;
-//X pub mod numpy;
+pub mod labs;
+pub mod numpy;
 pub mod toys;
 mod view;
 
@@ -120,9 +120,9 @@ impl App {
             "ledger" => self.ledger(request)?,
             "code" => code::code(self)?,
             "figure" => figures::figure(request)?,
-            //X "exercise" => exercises::exercise(request.text("id"))?,
-            //X "check" => exercises::check(request.text("id"), request.value("answers"))?,
-            //X "lab" => labs::lab(request.text("id"))?,
+            "exercise" => exercises::exercise(request.text("id"))?,
+            "check" => exercises::check(request.text("id"), request.value("answers"))?,
+            "lab" => labs::lab(request.text("id"))?,
             "csv" => return Ok(Answer::Bytes(self.csv.clone().into_bytes())),
             "encoded" => return Ok(Answer::Bytes(code::encoded(self.session()?).into_bytes())),
             "model" => return Ok(Answer::Bytes(self.session()?.model().to_file()?.write_bytes()?)),

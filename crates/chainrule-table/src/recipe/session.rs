@@ -28,7 +28,8 @@ use serde_json::{Map, Value};
 /// for (name, value) in [("target", "y"), ("preset", "plain"), ("hidden", "4"), ("learning-rate", "0.01")] {
 ///     options.set(name, value)?;
 /// }
-/// let mut session = Session::new(table, &options, &Processor::new(1))?;
+/// let processor = Processor::new(1);
+/// let mut session = Session::new(table, &options, &processor)?;
 /// let first = session.step()?.loss;
 /// assert!(session.step()?.loss < first);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
