@@ -5,6 +5,8 @@
 //! `default_rng([seed, 2, 0]).permutation(n)`, choosing rows of the rest by `default_rng([seed, 2, 1])`.
 
 use crate::cross_validation::{CrossValidation, Turn, cross_validate};
+pub mod session;
+
 use crate::encoder::{EncodedColumn, Encoder};
 pub use crate::ensemble::Threshold;
 use crate::ensemble::{self, Chosen, Held, Job, Rows, deal};

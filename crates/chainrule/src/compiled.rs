@@ -9,7 +9,7 @@ use crate::kernels::{InstructionSet, Processor};
 use crate::loss::Loss;
 use crate::matrix::{Matrix, MatrixMut, MatrixRef};
 use crate::network::Network;
-use crate::train::{self, Event, Options, Report};
+use crate::train::{self, Event, Options, Report, Stepped, Steps};
 use std::ops::ControlFlow;
 
 macro_rules! compiled {
@@ -47,6 +47,12 @@ compiled! {
         processor: &Processor,
         watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>
     ) -> Result<Report, Error> = train::run;
+    fn step(
+        steps: &mut Steps<Self>,
+        network: &mut Network<Self>,
+        data: &Data<'_, Self>,
+        processor: &Processor
+    ) -> Result<Stepped, Error> = train::step;
     fn loss_and_gradient(
         network: &Network<Self>,
         loss: &Loss,

@@ -222,13 +222,159 @@ pub(crate) fn run<T: Scalar>(
         validation.check(network, &options.loss)?;
     }
     let _environment = FloatEnvironment::ieee();
-    Trainer::new(network, data, options, processor).run(network, data, validation, watch)
+    Trainer::new(network, data, options, processor).run(network, data, validation, processor, watch)
+}
+
+/// [`train`]'s steps, taken one at a time by somebody who has other things to do in between: a page that draws.
+///
+/// ```
+/// use chainrule::train::{Options, Steps, train};
+/// use chainrule::{Activation, Data, Matrix, Network, Processor};
+/// use std::ops::ControlFlow;
+/// let (x, y) = (Matrix::from_rows(&[[1.0], [2.0], [3.0]]), Matrix::from_rows(&[[2.0], [4.0], [6.0]]));
+/// let (data, processor) = (Data::new(x.view(), y.view()), Processor::new(1));
+/// let options = Options { epochs: 3, batch_size: Some(2), ..Options::default() };
+/// let start = Network::<f64>::mlp(1, &[4], 1, &Activation::Tanh, None, 1)?;
+/// let (mut whole, mut stepped) = (start.clone(), start);
+/// train(&mut whole, &data, None, &options, &processor, &mut |_| ControlFlow::Continue(()))?;
+/// let mut steps = Steps::new(&stepped, &data, &options, &processor)?;
+/// while steps.epochs() < 3 {
+///     steps.step(&mut stepped, &data, &processor)?;
+/// }
+/// assert_eq!(whole.parameters(), stepped.parameters());
+/// # Ok::<(), chainrule::Error>(())
+/// ```
+pub struct Steps<T> {
+    trainer: Trainer<T>,
+    epoch: usize,
+    batch: usize,
+    /// Σ loss·rows and Σ rows of the epoch's batches so far.
+    sum: [f64; 2],
+}
+
+/// What a step of [`Steps`] came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stepped {
+    /// The step within the run, from 1.
+    pub step: usize,
+    /// J of the batch before the step.
+    pub loss: f64,
+    /// η of the step.
+    pub learning_rate: f64,
+    /// J over the epoch's rows, each as its batch saw it, if the step was the last of an epoch.
+    pub epoch_loss: Option<f64>,
+    /// Whether L-BFGS found nothing lower.
+    pub converged: bool,
+}
+
+impl<T: Scalar> Steps<T> {
+    /// A run at its beginning. Its data and network must stay of the same size, its schedule plans `options.epochs`.
+    ///
+    /// # Errors
+    /// As [`train`]'s; patience has nothing to watch here.
+    pub fn new(
+        network: &Network<T>,
+        data: &Data<'_, T>,
+        options: &Options,
+        processor: &Processor,
+    ) -> Result<Self, Error> {
+        options.check(network, false)?;
+        data.check(network, &options.loss)?;
+        Ok(Self { trainer: Trainer::new(network, data, options, processor), epoch: 0, batch: 0, sum: [0.0; 2] })
+    }
+
+    /// Takes the next step.
+    ///
+    /// # Errors
+    /// If the loss becomes infinite or undefined.
+    pub fn step(
+        &mut self,
+        network: &mut Network<T>,
+        data: &Data<'_, T>,
+        processor: &Processor,
+    ) -> Result<Stepped, Error> {
+        T::step(self, network, data, processor)
+    }
+
+    /// Epochs that are done.
+    pub fn epochs(&self) -> usize {
+        self.epoch
+    }
+
+    /// Steps that are done.
+    pub fn steps(&self) -> usize {
+        self.trainer.step
+    }
+
+    /// ‖∂J/∂θ‖ of the last step for each segment, and for each layer the share of units that gave the same number for
+    /// every row of the last batch.
+    pub fn measure(&mut self, network: &Network<T>, processor: &Processor) -> (&[f64], &[f64]) {
+        self.trainer.measure(network, processor);
+        (&self.trainer.gradient_norms, &self.trainer.dead)
+    }
+}
+
+/// [`Steps::step`], compiled in this crate.
+pub(crate) fn step<T: Scalar>(
+    steps: &mut Steps<T>,
+    network: &mut Network<T>,
+    data: &Data<'_, T>,
+    processor: &Processor,
+) -> Result<Stepped, Error> {
+    let _environment = FloatEnvironment::ieee();
+    let Steps { trainer, epoch, batch, sum } = steps;
+    if let Some(mut lbfgs) = trainer.lbfgs.take() {
+        let iteration =
+            trainer.iteration(*epoch, &mut lbfgs, network, data, processor, &mut |_| ControlFlow::Continue(()));
+        trainer.lbfgs = Some(lbfgs);
+        let (loss, learning_rate, ended) = iteration?;
+        *epoch += 1;
+        let converged = ended == Some(Ended::Converged);
+        return Ok(Stepped { step: trainer.step, loss, learning_rate, epoch_loss: Some(loss), converged });
+    }
+    if *batch == 0 {
+        trainer.shuffle(*epoch);
+    }
+    let (loss, learning_rate) = trainer.batch(*epoch, *batch, network, data, processor)?;
+    let rows = (trainer.cuts[*batch + 1] - trainer.cuts[*batch]) as f64;
+    *sum = [sum[0] + loss * rows, sum[1] + rows];
+    *batch += 1;
+    let mut epoch_loss = None;
+    if *batch == trainer.cuts.len() - 1 {
+        let mean = sum[0] / sum[1];
+        trainer.plateau.watch(&trainer.options.schedule, mean);
+        (epoch_loss, *batch, *sum) = (Some(mean), 0, [0.0; 2]);
+        *epoch += 1;
+    }
+    Ok(Stepped { step: trainer.step, loss, learning_rate, epoch_loss, converged: false })
+}
+
+/// What plateaus have made of the learning rate.
+struct Plateau {
+    factor: f64,
+    lowest: f64,
+    /// Epochs without a lower loss.
+    since: usize,
+}
+
+impl Plateau {
+    const START: Self = Self { factor: 1.0, lowest: f64::INFINITY, since: 0 };
+
+    fn watch(&mut self, schedule: &Schedule, loss: f64) {
+        if let Schedule::Plateau { factor, patience } = schedule {
+            self.since = if loss < self.lowest { 0 } else { self.since + 1 };
+            self.lowest = self.lowest.min(loss);
+            if self.since as f64 > *patience {
+                self.factor *= factor;
+                self.since = 0;
+            }
+        }
+    }
 }
 
 /// The state of a run: all that a step writes besides the parameters.
-struct Trainer<'a, T> {
-    options: &'a Options,
-    processor: &'a Processor,
+struct Trainer<T> {
+    options: Options,
     workspace: Workspace<T>,
     gradient: Vec<T>,
     memories: [Vec<T>; 2],
@@ -237,8 +383,7 @@ struct Trainer<'a, T> {
     /// The first row of every batch within the order, and its end.
     cuts: Vec<usize>,
     step: usize,
-    /// What plateaus have made of the learning rate.
-    plateau: f64,
+    plateau: Plateau,
     lbfgs: Option<Lbfgs<T>>,
     gradient_norms: Vec<f64>,
     dead: Vec<f64>,
@@ -246,8 +391,8 @@ struct Trainer<'a, T> {
     same: Vec<bool>,
 }
 
-impl<'a, T: Scalar> Trainer<'a, T> {
-    fn new(network: &Network<T>, data: &Data<'_, T>, options: &'a Options, processor: &'a Processor) -> Self {
+impl<T: Scalar> Trainer<T> {
+    fn new(network: &Network<T>, data: &Data<'_, T>, options: &Options, processor: &Processor) -> Self {
         let n = data.x.rows();
         let batch = options.batch_size.unwrap_or(n).min(n);
         let mut cuts: Vec<usize> = (0..n).step_by(batch).chain([n]).collect();
@@ -263,8 +408,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         processor.team.expect(most_rows * parameters * network.members());
         let memory = |k: usize| vec![T::ZERO; if options.optimizer.memories() > k { parameters } else { 0 }];
         Self {
-            options,
-            processor,
+            options: options.clone(),
             workspace: Workspace::new(network, most_rows, shares),
             gradient: vec![T::ZERO; parameters],
             memories: [memory(0), memory(1)],
@@ -272,7 +416,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
             order: (0..n).collect(),
             cuts,
             step: 0,
-            plateau: 1.0,
+            plateau: Plateau::START,
             lbfgs: match options.optimizer {
                 Optimizer::Lbfgs { memory } => Some(Lbfgs::new(memory as usize)),
                 _ => None,
@@ -288,6 +432,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         network: &mut Network<T>,
         data: &Data<'_, T>,
         validation: Option<&Data<'_, T>>,
+        processor: &Processor,
         watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<Report, Error> {
         let shares = self.workspace.shares();
@@ -302,13 +447,12 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         };
         let mut best = (f64::INFINITY, network.parameters.clone(), network.running.clone());
         let mut evaluation = None;
-        let (mut lowest_watched, mut watched_for) = (f64::INFINITY, 0);
         let mut failure = None;
         for epoch in 0..self.options.epochs {
             let result = match self.lbfgs.take() {
-                None => self.epoch(epoch, network, data, watch),
+                None => self.epoch(epoch, network, data, processor, watch),
                 Some(mut lbfgs) => {
-                    let result = self.iteration(epoch, &mut lbfgs, network, data, watch);
+                    let result = self.iteration(epoch, &mut lbfgs, network, data, processor, watch);
                     self.lbfgs = Some(lbfgs);
                     result
                 }
@@ -324,8 +468,8 @@ impl<'a, T: Scalar> Trainer<'a, T> {
             let validation_loss = match validation {
                 Some(rows) => {
                     let workspace =
-                        evaluation.get_or_insert_with(|| Workspace::for_rows(network, rows.x.rows(), self.processor));
-                    Some(evaluate(network, &self.options.loss, rows, workspace, self.processor))
+                        evaluation.get_or_insert_with(|| Workspace::for_rows(network, rows.x.rows(), processor));
+                    Some(evaluate(network, &self.options.loss, rows, workspace, processor))
                 }
                 None => None,
             };
@@ -336,7 +480,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
                 best.2.copy_from_slice(&network.running);
                 (report.best_epoch, report.validation_loss) = (epoch + 1, validation_loss);
             }
-            self.measure(network);
+            self.measure(network, processor);
             let facts = Epoch {
                 epoch: epoch + 1,
                 steps: self.step,
@@ -357,15 +501,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
             if report.ended != Ended::Completed {
                 break;
             }
-            if let Schedule::Plateau { factor, patience } = self.options.schedule {
-                let watched = validation_loss.unwrap_or(loss);
-                watched_for = if watched < lowest_watched { 0 } else { watched_for + 1 };
-                lowest_watched = lowest_watched.min(watched);
-                if watched_for as f64 > patience {
-                    self.plateau *= factor;
-                    watched_for = 0;
-                }
-            }
+            self.plateau.watch(&self.options.schedule, validation_loss.unwrap_or(loss));
         }
         if report.epochs > 0 && (validation.is_some() || failure.is_some()) {
             network.parameters.copy_from_slice(&best.1);
@@ -374,36 +510,54 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         failure.map_or(Ok(report), Err)
     }
 
+    /// The rows in the order of an epoch.
+    fn shuffle(&mut self, epoch: usize) {
+        if self.cuts.len() > 2 {
+            for (i, row) in self.order.iter_mut().enumerate() {
+                *row = i;
+            }
+            default_rng([self.options.seed, 1, epoch as u64]).shuffle(&mut self.order);
+        }
+    }
+
+    /// One mini-batch: its loss, and η.
+    fn batch(
+        &mut self,
+        epoch: usize,
+        batch: usize,
+        network: &mut Network<T>,
+        data: &Data<'_, T>,
+        processor: &Processor,
+    ) -> Result<(f64, f64), Error> {
+        let batches = self.cuts.len() - 1;
+        let base = self.options.learning_rate.unwrap_or_else(|| self.options.optimizer.default_learning_rate());
+        let learning_rate =
+            base * self.plateau.factor * self.options.schedule.factor(self.step, self.options.epochs * batches, epoch);
+        let cut = self.cuts[batch]..self.cuts[batch + 1];
+        Ok((self.one_step(epoch, cut, learning_rate, network, data, processor)?, learning_rate))
+    }
+
     /// One pass over the data in mini-batches: the mean loss, the last η, and whether the watcher stopped it.
     fn epoch(
         &mut self,
         epoch: usize,
         network: &mut Network<T>,
         data: &Data<'_, T>,
+        processor: &Processor,
         watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<(f64, f64, Option<Ended>), Error> {
-        let batches = self.cuts.len() - 1;
-        if batches > 1 {
-            for (i, row) in self.order.iter_mut().enumerate() {
-                *row = i;
-            }
-            default_rng([self.options.seed, 1, epoch as u64]).shuffle(&mut self.order);
-        }
-        let base = self.options.learning_rate.unwrap_or_else(|| self.options.optimizer.default_learning_rate());
-        let (mut sum, mut rows, mut learning_rate) = (0.0, 0.0, 0.0);
-        for batch in 0..batches {
-            let cut = self.cuts[batch]..self.cuts[batch + 1];
-            learning_rate =
-                base * self.plateau * self.options.schedule.factor(self.step, self.options.epochs * batches, epoch);
-            let loss = self.one_step(epoch, cut.clone(), learning_rate, network, data)?;
-            sum += loss * cut.len() as f64;
-            rows += cut.len() as f64;
+        self.shuffle(epoch);
+        let (mut sum, mut rows, mut rate) = (0.0, 0.0, 0.0);
+        for batch in 0..self.cuts.len() - 1 {
+            let (loss, learning_rate) = self.batch(epoch, batch, network, data, processor)?;
+            let count = (self.cuts[batch + 1] - self.cuts[batch]) as f64;
+            (sum, rows, rate) = (sum + loss * count, rows + count, learning_rate);
             let event = Event::Step { epoch: epoch + 1, step: self.step, loss, learning_rate };
             if watch(event).is_break() {
-                return Ok((sum / rows, learning_rate, Some(Ended::Stopped)));
+                return Ok((sum / rows, rate, Some(Ended::Stopped)));
             }
         }
-        Ok((sum / rows, learning_rate, None))
+        Ok((sum / rows, rate, None))
     }
 
     /// Gradient, penalties, clipping, update: J before the step.
@@ -414,10 +568,11 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         learning_rate: f64,
         network: &mut Network<T>,
         data: &Data<'_, T>,
+        processor: &Processor,
     ) -> Result<f64, Error> {
         let batch = &self.order[cut];
         let mode = Mode::Training { seed: self.options.seed, step: self.step as u64 };
-        let (options, processor, workspace) = (self.options, self.processor, &mut self.workspace);
+        let (options, workspace) = (&self.options, &mut self.workspace);
         let (laid_out, gradient) = (self.step > 0, &mut self.gradient[..]);
         let loss =
             loss_and_deltas(network, &options.loss, data, Some(batch), mode, workspace, processor, gradient, laid_out);
@@ -472,9 +627,10 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         lbfgs: &mut Lbfgs<T>,
         network: &mut Network<T>,
         data: &Data<'_, T>,
+        processor: &Processor,
         watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<(f64, f64, Option<Ended>), Error> {
-        let (options, processor, l2) = (self.options, self.processor, self.options.l2);
+        let (options, l2) = (&self.options, self.options.l2);
         let mode = Mode::Training { seed: options.seed, step: 0 };
         let workspace = &mut self.workspace;
         let mut at = network.clone();
@@ -514,8 +670,8 @@ impl<'a, T: Scalar> Trainer<'a, T> {
     }
 
     /// Gradient norms and dead units of the last step.
-    fn measure(&mut self, network: &Network<T>) {
-        let set = self.processor.instruction_set();
+    fn measure(&mut self, network: &Network<T>, processor: &Processor) {
+        let set = processor.instruction_set();
         for (norm, segment) in self.gradient_norms.iter_mut().zip(network.layout().segments()) {
             let g = &self.gradient[segment.range.clone()];
             *norm = dot(set, g, g).to_f64().sqrt();

@@ -5,12 +5,13 @@
 //! does nothing, batch norms take their running statistics. In reading order: [`symbol`] (how things are written),
 //! [`trace`] (the forward pass), `local` (what each kind of layer does to a derivative), [`ledger`] (paths), [`check`]
 //! (differences), [`diagnose`] (which term of which layer is wrong), [`attribution`] (what each input contributes), [`diagram`]
-//! (the tutorial's figures for any network).
+//! (the tutorial's figures for any network), [`example`] (the tutorial's data and first network).
 
 pub mod attribution;
 pub mod check;
 pub mod diagnose;
 pub mod diagram;
+pub mod example;
 pub mod ledger;
 mod local;
 pub mod symbol;

@@ -52,6 +52,7 @@ impl InstructionSet {
 
     /// All that this processor has, narrowest first.
     pub fn available() -> Vec<Self> {
+        #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]
         let mut sets = vec![Self::NAIVE];
         #[cfg(target_arch = "x86_64")]
         {

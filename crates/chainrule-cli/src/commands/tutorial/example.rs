@@ -1,36 +1,12 @@
 //! The example: ten rows, the network of Figure 8, and what the library makes of them.
 
 use chainrule::backprop::loss_and_gradient;
-use chainrule::random::default_rng;
-use chainrule::{Activation, Data, Layer, Loss, Matrix, Mode, Network, Processor, Workspace};
+use chainrule::{Data, Layer, Loss, Mode, Network, Processor, Workspace};
 
-/// W⁽¹⁾, W⁽²⁾ and W⁽³⁾ of Figure 8, each [n⁽ˡ⁻¹⁾, n⁽ˡ⁾] row after row; all biases are 0.
-const FIGURE_8: [&[f64]; 3] =
-    [&[-0.08, 0.02, 0.06, 0.02, 0.08, -0.09], &[0.01, -0.01, -0.09, 0.03, 0.07, 0.02], &[-0.05, 0.07]];
+pub(super) use chainrule::explain::example::{data, figure_8};
 
 /// The last layer's index, L.
 pub(super) const LAST: usize = 3;
-
-/// The data: x₁ and x₂ uniform in [3, 9), to one decimal, and y = x₁² + x₂² + noise of deviation 3, to a whole number.
-pub(super) fn data() -> (Matrix<f64>, Matrix<f64>) {
-    let mut rng = default_rng(1);
-    let x: Vec<f64> =
-        (0..20).map(|_| (rng.uniform(3.0, 9.0).expect("3 < 9") * 10.0).round_ties_even() / 10.0).collect();
-    let noise = |row: &[f64]| row[0] * row[0] + row[1] * row[1] + rng.normal(0.0, 3.0).expect("3 ≥ 0");
-    let y = x.chunks(2).map(noise).map(f64::round_ties_even).collect();
-    (Matrix::from_vec(10, 2, x).expect("ten rows of two"), Matrix::from_vec(10, 1, y).expect("ten rows"))
-}
-
-/// The network 2-3-2-1 with the weights of Figure 8.
-pub(super) fn figure_8() -> Network<f64> {
-    let mut network = Network::mlp(2, &[3, 2], 1, &Activation::Relu, None, 0).expect("a sound architecture");
-    network.parameters_mut().fill(0.0);
-    for (l, weights) in FIGURE_8.iter().enumerate() {
-        let range = network.layout().segments()[2 * l].range.clone();
-        network.parameters_mut()[range].copy_from_slice(weights);
-    }
-    network
-}
 
 /// All numbers of one pass forward and back.
 pub(super) struct Pass {

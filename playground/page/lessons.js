@@ -1,0 +1,2 @@
+export async function openLessons() {}
+export function redrawLesson() {}
