@@ -26,6 +26,7 @@ use std::process::ExitCode;
         chainrule evaluate houses.safetensors test.csv     score the model\n  \
         chainrule inspect houses.safetensors               what the model file holds\n  \
         chainrule explain gradient houses.safetensors houses.csv --row 1 --weight 2:3,2\n  \
+        chainrule doctor houses.safetensors houses.csv     what ails the training, and what was measured to help\n  \
         chainrule tutorial                                 how a network works, by hand\n\n\
         `chainrule COMMAND --help` shows a command's options and examples."
 )]
@@ -41,6 +42,7 @@ enum Command {
     Evaluate(commands::evaluate::Options),
     Inspect(commands::inspect::Options),
     Explain(commands::explain::Options),
+    Doctor(commands::doctor::Options),
     Tutorial(commands::tutorial::Options),
 }
 
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
             Command::Evaluate(options) => commands::evaluate::run(&options),
             Command::Inspect(options) => commands::inspect::run(&options),
             Command::Explain(options) => commands::explain::run(&options),
+            Command::Doctor(options) => commands::doctor::run(&options),
             Command::Tutorial(options) => commands::tutorial::run(&options),
         }
     }))
