@@ -27,6 +27,7 @@ use std::process::ExitCode;
         chainrule inspect houses.safetensors               what the model file holds\n  \
         chainrule explain gradient houses.safetensors houses.csv --row 1 --weight 2:3,2\n  \
         chainrule export houses.safetensors --to onnx      the same for another program\n  \
+        chainrule doctor houses.safetensors houses.csv     what ails the training, and what was measured to help\n  \
         chainrule tutorial                                 how a network works, by hand\n\n\
         `chainrule COMMAND --help` shows a command's options and examples."
 )]
@@ -44,6 +45,7 @@ enum Command {
     Explain(commands::explain::Options),
     Export(commands::export::Options),
     Import(commands::import::Options),
+    Doctor(commands::doctor::Options),
     Tutorial(commands::tutorial::Options),
 }
 
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
             Command::Explain(options) => commands::explain::run(&options),
             Command::Export(options) => commands::export::run(&options),
             Command::Import(options) => commands::import::run(&options),
+            Command::Doctor(options) => commands::doctor::run(&options),
             Command::Tutorial(options) => commands::tutorial::run(&options),
         }
     }))

@@ -9,7 +9,7 @@ use crate::model::{Intervals, Output};
 use crate::recipe::FitError;
 use chainrule::kernels::Lanes;
 use chainrule::loss::Link;
-use chainrule::train::{self, Epoch, Event, Report};
+use chainrule::train::{self, Epoch, Event, LayerFacts, Report};
 use chainrule::{Data, Error, Loss, Matrix, Network, Processor, Scalar};
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -121,6 +121,9 @@ struct Told {
     learning_rate: f64,
     gradient_norms: Vec<f64>,
     dead: Vec<f64>,
+    updates: Vec<f64>,
+    layers: Vec<LayerFacts>,
+    start: Vec<LayerFacts>,
 }
 
 /// Trains every job. Where there are several and the processor has threads, a member has one of them to itself: no bit
@@ -178,6 +181,9 @@ pub(crate) fn train_all<T: Scalar>(
                         learning_rate: epoch.learning_rate,
                         gradient_norms: epoch.gradient_norms.to_vec(),
                         dead: epoch.dead.to_vec(),
+                        updates: epoch.updates.to_vec(),
+                        layers: epoch.layers.to_vec(),
+                        start: epoch.start.to_vec(),
                     });
                 }
                 if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -211,6 +217,9 @@ pub(crate) fn train_all<T: Scalar>(
                 learning_rate: told.learning_rate,
                 gradient_norms: &told.gradient_norms,
                 dead: &told.dead,
+                updates: &told.updates,
+                layers: &told.layers,
+                start: &told.start,
             };
             if watch(Event::Epoch(&facts)).is_break() {
                 stop.store(true, Ordering::Relaxed);
@@ -229,13 +238,17 @@ fn train_one<T: Scalar>(
     processor: &Processor,
     watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) -> Result<Member<T>, FitError> {
-    let Job { mut network, fresh, training, choosing, options } = job;
-    let (training, held) = (training.get(), choosing.as_ref().map(Chosen::get));
+    let Job { mut network, fresh, training: chosen, choosing, options } = job;
+    let (training, held) = (chosen.get(), choosing.as_ref().map(Chosen::get));
     if fresh {
         network.start_from(training.x.view())?;
     }
     let data = held.as_ref().map(|held| held.data());
-    let report = train::train(&mut network, &training.data(), data.as_ref(), &options, processor, watch)?;
+    let report = train::train(&mut network, &training.data(), data.as_ref(), &options, processor, watch);
+    let report = report.map_err(|error| match &chosen {
+        Chosen::All(_) => FitError::Engine(error),
+        Chosen::At(_, positions) => FitError::Engine(error).at_rows(positions),
+    })?;
     let predictions = match held {
         Some(held) => Some(network.predict(held.x.view(), &options.loss, processor)?.cast::<f64>()),
         None => None,

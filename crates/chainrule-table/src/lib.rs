@@ -25,6 +25,7 @@
 //! as [`TableError`]s of one line; nothing is printed.
 
 pub mod cross_validation;
+pub mod doctor;
 pub mod encoder;
 pub mod error;
 pub mod explain;

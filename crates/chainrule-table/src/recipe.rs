@@ -53,6 +53,16 @@ impl fmt::Display for FitError {
 
 impl std::error::Error for FitError {}
 
+impl FitError {
+    /// The same where row i of what was learnt from is row `rows[i]` of the table.
+    pub(crate) fn at_rows(mut self, rows: &[usize]) -> Self {
+        if let Self::Engine(Error::NotFinite { rows: at, .. }) = &mut self {
+            at.iter_mut().for_each(|row| *row = rows.get(*row).copied().unwrap_or(*row));
+        }
+        self
+    }
+}
+
 /// Where the options that nobody gave come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
@@ -148,6 +158,27 @@ impl Options {
         Ok(())
     }
 
+    /// The same without some of the options.
+    #[must_use]
+    pub(crate) fn without(&self, names: &[&str]) -> Self {
+        let given = self.given.iter().filter(|(name, _)| !names.contains(name));
+        Self { given: given.cloned().collect() }
+    }
+
+    /// The options that a model file records.
+    ///
+    /// # Errors
+    /// If one of them is none of ours.
+    pub fn of_model(model: &Model) -> Result<Self, Error> {
+        let mut options = Self::default();
+        if let Some(given) = model.facts.get("options").and_then(Value::as_object) {
+            for (name, value) in given {
+                options.set(name, value.as_str().unwrap_or_default())?;
+            }
+        }
+        Ok(options)
+    }
+
     /// What was given for an option.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.given.iter().find(|(given, _)| *given == name).map(|(_, value)| value.as_str())
@@ -182,28 +213,28 @@ impl Options {
 pub struct Plan {
     /// Of which the rest is filled in.
     pub preset: Preset,
-    schema: SchemaOptions,
+    pub(crate) schema: SchemaOptions,
     test_fraction: f64,
     cv: Option<usize>,
-    validation_fraction: f64,
+    pub(crate) validation_fraction: f64,
     choosing_given: bool,
-    scale: Scale,
+    pub(crate) scale: Scale,
     target_scale: Option<Scale>,
     effort: Effort,
-    balanced: bool,
+    pub(crate) balanced: bool,
     group: Option<String>,
     time: Option<String>,
     quantiles: Vec<f64>,
-    folds: Option<usize>,
+    pub(crate) folds: Option<usize>,
     embedding: Option<(usize, usize)>,
     members: usize,
-    hidden: Vec<usize>,
-    activations: Vec<Activation>,
-    init: Option<Initialiser>,
-    dropout: f64,
-    norm: Norm,
+    pub(crate) hidden: Vec<usize>,
+    pub(crate) activations: Vec<Activation>,
+    pub(crate) init: Option<Initialiser>,
+    pub(crate) dropout: f64,
+    pub(crate) norm: Norm,
     loss: Option<Loss>,
-    optimizer: Optimizer,
+    pub(crate) optimizer: Optimizer,
     learning_rate: Option<f64>,
     schedule: Schedule,
     epochs: Option<usize>,
@@ -214,7 +245,7 @@ pub struct Plan {
     l2: f64,
     clip_norm: Option<f64>,
     patience: Option<usize>,
-    seed: u64,
+    pub(crate) seed: u64,
     double: bool,
 }
 
@@ -535,7 +566,7 @@ impl Plan {
 
     /// Passes over the data: 16 (fast: 12), so many more that there are 200 steps, or so few that 3.2 million rows pass; at
     /// least 3.
-    fn passes(&self, rows: usize) -> usize {
+    pub(crate) fn passes(&self, rows: usize) -> usize {
         let most = 3_200_000 / rows.max(1);
         let passes = match (self.preset, self.batch(rows)) {
             (Preset::Plain, _) => 1000,
@@ -548,7 +579,8 @@ impl Plan {
         self.epochs.unwrap_or(passes)
     }
 
-    fn training(&self, loss: &Loss, rows: usize, choosing: bool) -> train::Options {
+    /// How a network is trained on so many rows.
+    pub(crate) fn training(&self, loss: &Loss, rows: usize, choosing: bool) -> train::Options {
         train::Options {
             loss: loss.clone(),
             optimizer: self.optimizer,
@@ -644,6 +676,8 @@ pub struct Start {
     pub parameters: usize,
     /// Epochs at most.
     pub epochs: usize,
+    /// Epochs of each network, at most: network m (from 0) tells of its epoch e as epoch m·each + e.
+    pub each: usize,
     /// Regression or classification.
     pub task: Task,
     /// What the person should know.
@@ -1012,6 +1046,7 @@ fn fit_in<T: Scalar>(
         layers: network.layers().to_vec(),
         parameters: network.parameters().len() * folds,
         epochs: run.epochs * folds,
+        each: run.epochs,
         task: schema.task,
         notes: notes.clone(),
     });
@@ -1043,7 +1078,7 @@ fn fit_in<T: Scalar>(
         let training = Chosen::All(&train_data);
         vec![Job { network, fresh: tables.start.is_none(), training, choosing, options: run.clone() }]
     };
-    let members = ensemble::train_all(jobs, processor, watch)?;
+    let members = ensemble::train_all(jobs, processor, watch).map_err(|error| error.at_rows(&training.rows))?;
 
     // From the members to the model, on choosing rows.
     let mut output = Output { shares: vec![1.0 / folds as f64; folds], ..Output::single() };

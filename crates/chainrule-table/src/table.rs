@@ -117,6 +117,27 @@ impl Table {
         Ok(Self { name: name.to_owned(), rows, columns, lines: None, dialect: None })
     }
 
+    /// The given rows as a table of their own, in their order.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let select = |column: &Column| {
+            let cells = match &column.cells {
+                Cells::Numbers(numbers) => Cells::Numbers(numbers.gather(rows).into_iter().collect()),
+                Cells::Texts(texts) => {
+                    let mut coder = Coder::default();
+                    rows.iter().for_each(|&row| coder.push(texts.get(row).unwrap_or_default()));
+                    Cells::Texts(coder.finish())
+                }
+            };
+            Column { name: column.name.clone(), cells }
+        };
+        let columns = self.columns.iter().map(select).collect();
+        Self { name: self.name.clone(), rows: rows.len(), columns, lines: None, dialect: self.dialect }
+    }
+
     /// What messages call the table.
     pub fn name(&self) -> &str {
         &self.name

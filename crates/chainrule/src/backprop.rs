@@ -5,7 +5,7 @@
 //! order. So no chain of operations is ever split, and the number of threads cannot change a bit. A batch norm's
 //! statistics cross rows: they are phases of their own between.
 
-use crate::error::Error;
+use crate::error::{Error, Operands};
 use crate::kernels::{FloatEnvironment, InstructionSet, Processor, Scratch};
 use crate::layer::dense::Panels;
 use crate::layer::{Layer, batch_norm, dense, dropout, heads, layer_norm, members, piecewise};
@@ -329,6 +329,54 @@ impl<T: Scalar> Workspace<T> {
         }
         let rows = self.losses().enumerate().filter(|(_, loss)| !loss.is_finite()).map(|(i, _)| i).take(most).collect();
         (None, rows)
+    }
+
+    /// How the first number that is not finite in the output of `layer` (`None`: in the loss) came about in row `row` of the
+    /// batch.
+    pub(crate) fn operands(
+        &self,
+        network: &Network<T>,
+        layer: Option<usize>,
+        row: Option<usize>,
+    ) -> Option<Box<Operands>> {
+        /// So many terms are named.
+        const MOST: usize = 3;
+        let row = row?;
+        let k = layer.map_or(network.layers().len(), |layer| layer);
+        let x = self.output(k).nth(row)?;
+        let Some(layer) = layer else {
+            let largest = (0..x.len()).max_by(|&a, &b| x[a].to_f64().abs().total_cmp(&x[b].to_f64().abs()))?;
+            let block = self.blocks.iter().find(|block| block.rows.contains(&row))?;
+            let y = block.y.row((row - block.rows.start) * self.members);
+            let y = y[if y.len() > 1 { largest % y.len() } else { 0 }].to_f64();
+            let value = self.losses().nth(row)?.to_f64();
+            let terms = vec![(largest, x[largest].to_f64(), y)];
+            return Some(Box::new(Operands { neuron: largest, value, bias: None, terms, of: x.len() }));
+        };
+        let output = self.output(layer + 1).nth(row)?;
+        let neuron = output.iter().position(|x| !x.is_finite())?;
+        let value = output[neuron].to_f64();
+        let width = network.width(layer) / network.members_at(layer);
+        let (member, j) = (neuron / width, neuron % width);
+        let (first, bias) = match network.layers()[layer] {
+            // Of members each has its own inputs; of heads its own weights, too.
+            Layer::Dense { .. } => (0, j),
+            Layer::Heads { .. } => (member * (x.len() / network.members_at(layer)), neuron),
+            _ => {
+                let from = x.get(neuron).or(x.iter().find(|x| !x.is_finite())).or(x.first())?.to_f64();
+                return Some(Box::new(Operands { neuron, value, bias: None, terms: vec![(neuron, from, 1.0)], of: 1 }));
+            }
+        };
+        let each = x.len() / network.members_at(layer);
+        let weights = network.weights(layer);
+        let x = &x[member * each..(member + 1) * each];
+        let mut terms: Vec<(usize, f64, f64)> =
+            x.iter().enumerate().map(|(i, x)| (i, x.to_f64(), weights.row(first + i)[j].to_f64())).collect();
+        let size = |&(_, x, w): &(usize, f64, f64)| if (x * w).is_finite() { (x * w).abs() } else { f64::INFINITY };
+        terms.sort_by(|a, b| size(b).total_cmp(&size(a)));
+        terms.truncate(MOST);
+        let bias = network.biases(layer).get(bias).map(|b| b.to_f64());
+        Some(Box::new(Operands { neuron, value, bias, terms, of: each }))
     }
 
     /// Cuts the batch's rows into blocks.

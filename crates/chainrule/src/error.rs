@@ -48,9 +48,54 @@ pub enum Error {
         layer: Option<usize>,
         /// The first few rows of the training data, from 0, on which it happened.
         rows: Vec<usize>,
+        /// The neuron in the first of these rows, and what it was computed from.
+        operands: Option<Box<Operands>>,
     },
     /// A model file that is not whole, not ours, or from the future.
     ModelFile(FileFault),
+}
+
+/// How the first number that was not finite came about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operands {
+    /// The neuron, from 0 (all members' counted); for the loss, the output.
+    pub neuron: usize,
+    /// What came out.
+    pub value: f64,
+    /// For a dense layer its bias.
+    pub bias: Option<f64>,
+    /// For a dense layer (input, x, w) of the largest terms x·w, those that are not finite first; for the loss (output, z, y);
+    /// for other layers (neuron, what came in, 1).
+    pub terms: Vec<(usize, f64, f64)>,
+    /// How many terms there are in all.
+    pub of: usize,
+}
+
+impl fmt::Display for Operands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use crate::explain::number;
+        write!(f, "neuron {}: ", self.neuron + 1)?;
+        let bracket = |x: f64| if x < 0.0 { format!("({})", number(x, 4)) } else { number(x, 4) };
+        match self.bias {
+            Some(bias) => {
+                for (n, (input, x, w)) in self.terms.iter().enumerate() {
+                    let plus = if n > 0 { " + " } else { "" };
+                    write!(f, "{plus}{} × {} (input {})", bracket(*x), bracket(*w), input + 1)?;
+                }
+                if self.of > self.terms.len() {
+                    write!(f, " + … ({} terms)", self.of)?;
+                }
+                write!(f, " + {}", bracket(bias))?;
+            }
+            None => {
+                let terms = self.terms.iter().map(|(_, a, b)| {
+                    if *b == 1.0 { number(*a, 4) } else { format!("{}, {}", number(*a, 4), number(*b, 4)) }
+                });
+                write!(f, "from {}", terms.collect::<Vec<_>>().join("; "))?;
+            }
+        }
+        write!(f, " = {}", number(self.value, 4))
+    }
 }
 
 impl fmt::Display for Error {
@@ -65,7 +110,7 @@ impl fmt::Display for Error {
                     None => write!(f, "; known: {}", known.join(", ")),
                 }
             }
-            Self::NotFinite { what, epoch, step, layer, rows } => {
+            Self::NotFinite { what, epoch, step, layer, rows, operands } => {
                 write!(f, "{what} became infinite or undefined in epoch {epoch}, step {step}")?;
                 if let Some(layer) = layer {
                     write!(f, ", first at the output of layer {layer}")?;
@@ -73,6 +118,9 @@ impl fmt::Display for Error {
                 if !rows.is_empty() {
                     let rows: Vec<String> = rows.iter().map(|row| (row + 1).to_string()).collect();
                     write!(f, ", in training row {}", rows.join(", "))?;
+                }
+                if let Some(operands) = operands {
+                    write!(f, ": {operands}")?;
                 }
                 write!(f, "; a smaller learning rate or scaled data usually helps")
             }

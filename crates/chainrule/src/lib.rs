@@ -35,6 +35,7 @@
 pub mod activation;
 pub mod backprop;
 mod compiled;
+pub mod doctor;
 #[cfg(test)]
 mod dual;
 pub mod error;

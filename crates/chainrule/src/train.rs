@@ -17,6 +17,11 @@ use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 use std::ops::ControlFlow;
 
+mod facts;
+
+pub use facts::LayerFacts;
+pub(crate) use facts::Sums;
+
 /// How to train. The defaults are a sound start, not a tuned one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
@@ -151,6 +156,12 @@ pub struct Epoch<'a> {
     /// For each layer, the share of its units that gave the same number for every row of the last batch: for an
     /// activation, dead units.
     pub dead: &'a [f64],
+    /// ‖Δθ‖/‖θ‖ of the last step for each segment of the parameters, in the layout's order; 0 where θ was 0.
+    pub updates: &'a [f64],
+    /// The input and every layer's output in the last step's batch: one more than there are layers.
+    pub layers: &'a [LayerFacts],
+    /// The same in the run's first step, before anything was learnt.
+    pub start: &'a [LayerFacts],
 }
 
 /// How a run ended.
@@ -387,8 +398,12 @@ struct Trainer<T> {
     lbfgs: Option<Lbfgs<T>>,
     gradient_norms: Vec<f64>,
     dead: Vec<f64>,
-    /// For each unit of a layer, whether it gave the same number for every row.
-    same: Vec<bool>,
+    updates: Vec<f64>,
+    layers: Vec<LayerFacts>,
+    start: Vec<LayerFacts>,
+    sums: Sums,
+    /// The parameters before an epoch's last step.
+    before: Vec<T>,
 }
 
 impl<T: Scalar> Trainer<T> {
@@ -423,7 +438,11 @@ impl<T: Scalar> Trainer<T> {
             },
             gradient_norms: vec![0.0; network.layout().segments().len()],
             dead: vec![0.0; network.layers().len()],
-            same: Vec::new(),
+            updates: vec![0.0; network.layout().segments().len()],
+            layers: Vec::with_capacity(network.layers().len() + 1),
+            start: Vec::with_capacity(network.layers().len() + 1),
+            sums: Sums::default(),
+            before: vec![T::ZERO; parameters],
         }
     }
 
@@ -490,6 +509,9 @@ impl<T: Scalar> Trainer<T> {
                 learning_rate,
                 gradient_norms: &self.gradient_norms,
                 dead: &self.dead,
+                updates: &self.updates,
+                layers: &self.layers,
+                start: &self.start,
             };
             if let Some(ended) = ended {
                 report.ended = ended;
@@ -548,8 +570,15 @@ impl<T: Scalar> Trainer<T> {
     ) -> Result<(f64, f64, Option<Ended>), Error> {
         self.shuffle(epoch);
         let (mut sum, mut rows, mut rate) = (0.0, 0.0, 0.0);
-        for batch in 0..self.cuts.len() - 1 {
+        let batches = self.cuts.len() - 1;
+        for batch in 0..batches {
+            if batch + 1 == batches {
+                self.before.copy_from_slice(&network.parameters);
+            }
             let (loss, learning_rate) = self.batch(epoch, batch, network, data, processor)?;
+            if self.start.is_empty() {
+                self.sums.of(network.layers(), &self.workspace, &mut self.start);
+            }
             let count = (self.cuts[batch + 1] - self.cuts[batch]) as f64;
             (sum, rows, rate) = (sum + loss * count, rows + count, learning_rate);
             let event = Event::Step { epoch: epoch + 1, step: self.step, loss, learning_rate };
@@ -579,8 +608,16 @@ impl<T: Scalar> Trainer<T> {
         self.step += 1;
         if !loss.is_finite() {
             let (layer, rows) = workspace.first_not_finite(5);
+            let operands = workspace.operands(network, layer, rows.first().copied());
             let rows = rows.into_iter().map(|row| batch[row]).collect();
-            return Err(Error::NotFinite { what: "the loss", epoch: epoch + 1, step: self.step, layer, rows });
+            return Err(Error::NotFinite {
+                what: "the loss",
+                epoch: epoch + 1,
+                step: self.step,
+                layer,
+                rows,
+                operands,
+            });
         }
         for k in 0..network.layers().len() {
             let Layer::BatchNorm { momentum, .. } = network.layers()[k] else { continue };
@@ -657,10 +694,16 @@ impl<T: Scalar> Trainer<T> {
         let plain = start - penalty(network, None);
         if !start.is_finite() {
             let (layer, rows) = self.workspace.first_not_finite(5);
-            return Err(Error::NotFinite { what: "the loss", epoch: epoch + 1, step: self.step + 1, layer, rows });
+            let operands = self.workspace.operands(network, layer, rows.first().copied());
+            let step = self.step + 1;
+            return Err(Error::NotFinite { what: "the loss", epoch: epoch + 1, step, layer, rows, operands });
         }
+        self.before.copy_from_slice(&network.parameters);
         let stepped = lbfgs.step(&mut network.parameters, &mut self.gradient, start, evaluate);
         self.step += 1;
+        if self.start.is_empty() {
+            self.sums.of(network.layers(), &self.workspace, &mut self.start);
+        }
         let ended = match stepped {
             Step::Moved(_) => None,
             Step::Converged => Some(Ended::Converged),
@@ -669,24 +712,26 @@ impl<T: Scalar> Trainer<T> {
         Ok((plain, 1.0, ended.or(watch(event).is_break().then_some(Ended::Stopped))))
     }
 
-    /// Gradient norms and dead units of the last step.
+    /// Gradient norms, updates and what the layers gave in the last step.
     fn measure(&mut self, network: &Network<T>, processor: &Processor) {
         let set = processor.instruction_set();
-        for (norm, segment) in self.gradient_norms.iter_mut().zip(network.layout().segments()) {
+        let segments = network.layout().segments();
+        for ((norm, update), segment) in self.gradient_norms.iter_mut().zip(&mut self.updates).zip(segments) {
             let g = &self.gradient[segment.range.clone()];
             *norm = dot(set, g, g).to_f64().sqrt();
-        }
-        for (k, dead) in self.dead.iter_mut().enumerate() {
-            let mut rows = self.workspace.output(k + 1);
-            let Some(first) = rows.next() else { continue };
-            self.same.clear();
-            self.same.resize(first.len(), true);
-            for row in rows {
-                for ((same, x), first) in self.same.iter_mut().zip(row).zip(first) {
-                    *same &= x == first;
-                }
+            let (mut moved, mut size) = (0.0, 0.0);
+            for (now, before) in
+                network.parameters[segment.range.clone()].iter().zip(&self.before[segment.range.clone()])
+            {
+                let (now, before) = (now.to_f64(), before.to_f64());
+                moved += (now - before) * (now - before);
+                size += before * before;
             }
-            *dead = self.same.iter().filter(|same| **same).count() as f64 / first.len() as f64;
+            *update = if size > 0.0 { (moved / size).sqrt() } else { 0.0 };
+        }
+        self.sums.of(network.layers(), &self.workspace, &mut self.layers);
+        for (dead, facts) in self.dead.iter_mut().zip(&self.layers[1..]) {
+            *dead = facts.dead;
         }
     }
 }

@@ -9,6 +9,7 @@ use chainrule::kernels::InstructionSet;
 use chainrule::train::{Ended, Event};
 use chainrule::{Layer, Processor};
 use chainrule_table::cross_validation::CrossValidation;
+use chainrule_table::doctor::{self, Courses};
 use chainrule_table::metrics::Metrics;
 use chainrule_table::recipe::{self, Fitted, OPTIONS, Roles, Start, Tables};
 use chainrule_table::{Model, Task};
@@ -27,6 +28,7 @@ use std::time::Instant;
         chainrule fit houses.csv --target price\n  \
         chainrule fit houses.csv --target price --hidden 64,64 --dropout 0.2 --seed 1 -o model.safetensors\n  \
         chainrule fit train.csv --target price --test test.csv --json\n  \
+        chainrule fit houses.csv --target price --doctor\n  \
         chainrule fit tutorial.csv --target y --preset plain --hidden 3,2 --learning-rate 0.001 --seed 1"
 )]
 pub struct Options {
@@ -57,6 +59,9 @@ pub struct Options {
     /// Write every epoch as a line of JSON
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// Say what is wrong with the run, and measure what helps in short runs
+    #[arg(long)]
+    doctor: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -202,11 +207,17 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         }
     };
     let of = std::cell::Cell::new(0);
+    let courses = std::cell::RefCell::new(Courses::default());
+    let examined = options.doctor;
     let mut begin = |start: &Start| {
         of.set(start.epochs);
+        courses.borrow_mut().begin(start);
         tell_start(start);
     };
     let mut watch = |event: Event<'_>| {
+        if examined {
+            courses.borrow_mut().see(&event);
+        }
         match event {
             Event::Step { step, loss, .. } => {
                 // The tutorial's own lines.
@@ -236,8 +247,20 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         }
         if interrupt::interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let fitted = recipe::fit(&tables, &recipe, &processor, &mut begin, &mut watch)?;
+    let fitted = recipe::fit(&tables, &recipe, &processor, &mut begin, &mut watch);
     drop(progress);
+    let examination = match options.doctor && !interrupt::interrupted() {
+        true => Some(doctor::examine(&tables, &recipe, &courses.borrow(), fitted.as_ref(), &processor)?),
+        false => None,
+    };
+    if let (Err(_), Some(examination)) = (&fitted, &examination) {
+        let text = match options.json {
+            true => format!("{}\n", json!({"doctor": super::doctor::as_json(examination)})),
+            false => super::doctor::as_text(examination),
+        };
+        Output::stdout().write(|out| out.write_all(text.as_bytes()).map_err(Failure::Write))?;
+    }
+    let fitted = fitted?;
     let bytes = fitted.model.to_file()?.write_bytes()?;
     let fingerprint = chainrule::ModelFile::read_bytes(&bytes)?.metadata["fingerprint"].clone();
     let path = output.write(|out| out.write_all(&bytes).map_err(Failure::Write))?;
@@ -250,11 +273,16 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let seconds = started.elapsed().as_secs_f64();
     let name = path.as_deref().map_or("-".into(), |path| path.display().to_string());
     let text = if options.json {
-        format!("{}\n", summary_json(&fitted, &name, &fingerprint, &table, seconds))
+        let mut summary = summary_json(&fitted, &name, &fingerprint, &table, seconds);
+        if let Some(examination) = &examination {
+            summary["doctor"] = super::doctor::as_json(examination);
+        }
+        format!("{summary}\n")
     } else if options.quiet || path.is_none() {
         String::new()
     } else {
-        summary_text(&fitted, &name, &fingerprint, &options.data, seconds)
+        let doctor = examination.as_ref().map_or(String::new(), super::doctor::as_text);
+        summary_text(&fitted, &name, &fingerprint, &options.data, seconds) + &doctor
     };
     Output::stdout().write(|out| out.write_all(text.as_bytes()).map_err(Failure::Write))?;
     if fitted.report.ended == Ended::Stopped && interrupt::interrupted() {

@@ -1,5 +1,6 @@
 //! One file a command: its options, what it calls and what it prints.
 
+pub mod doctor;
 pub mod evaluate;
 pub mod explain;
 pub mod export;

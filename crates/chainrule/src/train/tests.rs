@@ -118,7 +118,9 @@ fn a_run_that_explodes_says_where_and_keeps_finite_parameters() {
     };
     let data = Data::new(x.view(), y.view());
     let error = train(&mut network, &data, None, &options, &Processor::new(1), &mut silent).unwrap_err();
-    let Error::NotFinite { what: "the loss", epoch, step, layer, rows } = error else { panic!("{error}") };
+    let Error::NotFinite { what: "the loss", epoch, step, layer, rows, operands } = error else { panic!("{error}") };
+    let operands = operands.unwrap();
+    assert!(operands.neuron < 8 && !operands.value.is_finite() && !operands.terms.is_empty(), "{operands:?}");
     assert!(epoch >= 1 && step.div_ceil(4) == epoch, "epoch {epoch}, step {step}");
     assert!(layer.is_none_or(|layer| layer < 3));
     assert!(!rows.is_empty() && rows.len() <= 5 && rows.iter().all(|&row| row < 20), "{rows:?}");
