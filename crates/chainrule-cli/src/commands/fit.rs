@@ -399,7 +399,7 @@ fn summary_text(fitted: &Fitted, name: &str, fingerprint: &Value, data: &Path, s
             Ended::Completed => "",
             Ended::Patience => "; stopped: no improvement",
             Ended::Stopped => "; interrupted",
-            Ended::Converged => "; converged",
+            Ended::Converged | Ended::Spent => "; converged",
         }
     );
     match (&fitted.score, &fitted.baseline) {
