@@ -330,7 +330,9 @@ class _MLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             threads(self.n_jobs),
             watch,
         )
-        facts["loss_"] = facts["loss"] * self._loss_scale + self._loss_constant(y, w) + facts["penalty"]
+        # An epoch that Ctrl-C cuts short has no loss.
+        if "loss" in facts:
+            facts["loss_"] = facts["loss"] * self._loss_scale + self._loss_constant(y, w) + facts["penalty"]
         return facts
 
     def _fit_lbfgs(self, flat, data, choosing):
@@ -421,6 +423,8 @@ class _MLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 self.validation_scores_.append(float("nan"))
                 self.n_iter_ += 1
                 warnings.warn(f"Training diverged and was stopped: {error}", ConvergenceWarning, stacklevel=4)
+                break
+            if "loss" not in facts and self._interrupted(facts):
                 break
             self.n_iter_ += 1
             self.loss_ = facts["loss_"]

@@ -271,7 +271,7 @@ impl Model {
         let (predictions, notes) = predicted.map_err(refused)?;
         let (values, quantiles) = match predictions {
             Predictions::Probabilities(probabilities) => (probabilities, Matrix::zeros(0, 0)),
-            Predictions::Numbers { values, quantiles } => {
+            Predictions::Numbers { values, quantiles, .. } => {
                 let mut all = Matrix::zeros(values.len(), quantiles.len());
                 for (k, (_, numbers)) in quantiles.iter().enumerate() {
                     for (i, x) in numbers.iter().enumerate() {

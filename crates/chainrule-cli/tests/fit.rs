@@ -243,6 +243,62 @@ fn quantiles_are_columns_and_their_coverage_is_told() {
 }
 
 #[test]
+fn cross_validation_prints_mean_and_spread_and_keeps_a_model_of_all_rows() {
+    let folder = Folder::new("cv");
+    folder.write("t.csv", &small_table());
+    let fit = "fit t.csv --target class --ignore y --effort fast --epochs 3 --cv 3 --force -o m.safetensors";
+    let output = folder.run(fit);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let score = text.lines().find(|line| line.starts_with("score ")).unwrap();
+    assert!(score.contains("accuracy 0.") && score.matches(" ± ").count() == 3, "{text}");
+    assert!(text.contains("over 3 folds") && text.contains("kept      a model of all 102 rows"), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("threshold `")), "{text}");
+    let summary = folder.json(&format!("{fit} --json"));
+    let found = &summary["cross_validation"];
+    assert_eq!(found["scores"].as_array().unwrap().len(), 3);
+    assert!(found["score"]["standard_deviation"]["log_loss"].as_f64().unwrap() > 0.0);
+    assert!(summary["score"].is_null() && summary["threshold"]["at"].is_number(), "{summary}");
+    assert!(folder.error(&format!("{fit} --test t.csv")).contains("every row of the table scores"));
+}
+
+#[test]
+fn two_targets_get_a_column_each_and_every_command_knows_them() {
+    let folder = Folder::new("targets");
+    folder.write("t.csv", &small_table());
+    let output = folder.run("fit t.csv --target y,a --ignore class --folds 2 --epochs 3 -o m.safetensors");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("score ")).collect();
+    assert!(lines[0].contains("rmse") && lines[1].starts_with("          mae") && lines[1].contains("rmse"), "{text}");
+    let text = String::from_utf8(folder.run("predict m.safetensors t.csv").stdout).unwrap();
+    assert!(text.lines().next().unwrap().ends_with("class,prediction_y,prediction_a"), "{text}");
+    let metrics = &folder.json("evaluate m.safetensors t.csv --json")["metrics"];
+    assert!(metrics["y"]["rmse"].is_number() && metrics["a"]["r2"].is_number(), "{metrics}");
+    let text = String::from_utf8(folder.run("evaluate m.safetensors t.csv").stdout).unwrap();
+    assert!(text.lines().any(|line| line.starts_with("a         mae ")), "{text}");
+    let text = String::from_utf8(folder.run("explain forward m.safetensors t.csv --row 2").stdout).unwrap();
+    assert!(text.contains("prediction  a = ") && text.contains("target      y = "), "{text}");
+    let text = String::from_utf8(folder.run("explain gradient m.safetensors t.csv --row 2 --weight 1:1,1").stdout);
+    assert!(text.unwrap().contains("y₂  = (a − "));
+    let of = |output: &str| folder.run(&format!("explain prediction m.safetensors t.csv --row 2 --output {output}"));
+    let text = String::from_utf8(of("a").stdout).unwrap();
+    assert!(text.starts_with("row 2, a\n"), "{text}");
+    let none = "explain prediction m.safetensors t.csv --row 2 --output z";
+    assert!(folder.error(none).contains("one of the targets y, a"));
+    let ranking = folder.json("explain columns m.safetensors t.csv --repeats 2 --json");
+    assert_eq!(ranking["metric"], "mean_1_minus_r2");
+}
+
+#[test]
+fn a_packed_table_gives_its_model_the_plain_name() {
+    let folder = Folder::new("packed");
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packer, small_table().as_bytes()).unwrap();
+    std::fs::write(folder.0.join("houses.csv.gz"), packer.finish().unwrap()).unwrap();
+    let summary = folder.json("fit houses.csv.gz --target y --effort fast --epochs 1 --json");
+    assert_eq!(summary["model"], "houses.safetensors");
+}
+
+#[test]
 fn a_configuration_file_has_the_same_names_and_the_command_line_wins() {
     let folder = Folder::new("config");
     folder.write("c.toml", "target = \"y\"\nhidden = [8, 4]\nepochs = 2\nignore = \"class\"\n");

@@ -246,6 +246,19 @@ fn train_one<T: Scalar>(
     Ok(Member { network, report, predictions })
 }
 
+/// From which probability on a row is best called one of the rarer of two classes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threshold {
+    /// The rarer class's index.
+    pub class: usize,
+    /// The probability with the largest F1 on rows not learnt from.
+    pub at: f64,
+    /// F1 there.
+    pub f1: f64,
+    /// F1 at a probability of one half.
+    pub f1_at_half: f64,
+}
+
 /// Predictions for choosing rows, and the truth there.
 pub(crate) struct Held {
     pub(crate) predictions: Matrix<f64>,
@@ -326,6 +339,46 @@ impl Held {
             }
         }
         Lanes::exp(0.5 * (low + high))
+    }
+
+    /// The probability of the rarer of two classes from which on calling a row one gives the largest F1 here.
+    ///
+    /// F1 = 2 TP / (2 TP + FP + FN): rows of the class that are called so, twice, over those and all mistakes. The threshold
+    /// lies in the middle between the last row that is called one and the next.
+    pub(crate) fn threshold(&self, link: Link, mean: &Matrix<f64>) -> Option<Threshold> {
+        let weight = |i: usize| self.weights.as_ref().map_or(1.0, |w| w[i]);
+        let n = mean.rows();
+        let second: f64 = (0..n).map(|i| weight(i) * self.y[(i, 0)]).sum();
+        let total: f64 = (0..n).map(weight).sum();
+        let class = usize::from(second <= total - second);
+        let probability = |i: usize| match (link, mean.cols()) {
+            (Link::Logistic, 1) => Some(if class == 1 { mean[(i, 0)] } else { 1.0 - mean[(i, 0)] }),
+            (Link::Softmax, 2) => Some(mean[(i, class)]),
+            _ => None,
+        };
+        let mut rows = (0..n)
+            .map(|i| Some((probability(i)?, weight(i), usize::from(self.y[(i, 0)] == 1.0) == class)))
+            .collect::<Option<Vec<_>>>()?;
+        rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let positives = second.min(total - second);
+        let (mut right, mut called) = (0.0, 0.0);
+        let mut best = Threshold { class, at: 0.5, f1: 0.0, f1_at_half: 0.0 };
+        for (i, &(p, weight, is)) in rows.iter().enumerate() {
+            called += weight;
+            right += if is { weight } else { 0.0 };
+            let next = rows.get(i + 1).map_or(0.0, |next| next.0);
+            if next == p {
+                continue;
+            }
+            let f1 = 2.0 * right / (called + positives);
+            if p >= 0.5 {
+                best.f1_at_half = f1;
+            }
+            if f1 > best.f1 {
+                (best.f1, best.at) = (f1, 0.5 * (p + next));
+            }
+        }
+        (best.f1 > 0.0).then_some(best)
     }
 
     /// Intervals around predictions (after range), by what was missed here.
@@ -459,6 +512,21 @@ mod tests {
         // All of eight are right: the chances are left nearly as they are.
         let few = held(vec![0.9; 8], vec![1.0; 8]);
         assert!((0.9..1.0).contains(&few.temperature(Link::Logistic, &few.predictions)));
+    }
+
+    #[test]
+    fn the_threshold_is_where_f1_is_largest() {
+        // Two of five rows are of class 1; called down to 0.2 there are 2 right of 3: F1 = 4/5. At one half: 1 of 1, 2/3.
+        let held = held(vec![0.9, 0.3, 0.2, 0.1, 0.05], vec![1.0, 0.0, 1.0, 0.0, 0.0]);
+        let found = held.threshold(Link::Logistic, &held.predictions).unwrap();
+        assert_eq!((found.class, found.f1, found.f1_at_half), (1, 0.8, 2.0 / 3.0));
+        assert!((found.at - 0.15).abs() < 1e-15, "{}", found.at);
+        // The rarer class is the first: its probability is the other's complement.
+        let mirrored = Held { y: Matrix::from_vec(5, 1, vec![0.0, 1.0, 0.0, 1.0, 1.0]).unwrap(), ..held };
+        let p = Matrix::from_vec(5, 1, vec![0.1, 0.7, 0.8, 0.9, 0.95]).unwrap();
+        let other = mirrored.threshold(Link::Logistic, &p).unwrap();
+        assert_eq!((other.class, other.f1), (0, 0.8));
+        assert_eq!(mirrored.threshold(Link::Identity, &p), None);
     }
 
     #[test]

@@ -24,6 +24,7 @@
 //! fitted on the training rows that the caller names. Facts that a person should know are returned as [`Note`]s, mistakes
 //! as [`TableError`]s of one line; nothing is printed.
 
+pub mod cross_validation;
 pub mod encoder;
 pub mod error;
 pub mod explain;

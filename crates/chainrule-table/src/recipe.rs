@@ -4,7 +4,9 @@
 //! rows are learnt from (encoder and target scale are fitted on them alone). Scoring rows are drawn by
 //! `default_rng([seed, 2, 0]).permutation(n)`, choosing rows of the rest by `default_rng([seed, 2, 1])`.
 
+use crate::cross_validation::{CrossValidation, Turn, cross_validate};
 use crate::encoder::{EncodedColumn, Encoder};
+pub use crate::ensemble::Threshold;
 use crate::ensemble::{self, Chosen, Held, Job, Rows, deal};
 use crate::error::TableError;
 use crate::fingerprint::data_fingerprint;
@@ -89,8 +91,8 @@ pub struct Options {
 }
 
 /// Every option: name, and what it takes.
-pub const OPTIONS: [(&str, &str); 36] = [
-    ("target", "the column to predict"),
+pub const OPTIONS: [(&str, &str); 37] = [
+    ("target", "the column to predict; several numbers: a,b"),
     ("preset", "default, or plain: the tutorial's method to the letter"),
     ("effort", "fast, default or best: how many members, and how long they are trained"),
     ("task", "regression or classification [inferred]"),
@@ -101,6 +103,7 @@ pub const OPTIONS: [(&str, &str); 36] = [
     ("group", "column whose equal values stay together: all learnt from, or all held back"),
     ("time", "column to split by: the latest rows are held back, the latest of the rest choose"),
     ("test-fraction", "share of the rows held back for the score [0.1]"),
+    ("cv", "cross-validation: K models, each scored on another K-th of the rows, then one of all rows; or none [none]"),
     ("folds", "ensemble: each fold of the rest decides when one member's training stops [by the number of rows]"),
     ("validation-fraction", "with one fold: share of the rest that decides when to stop [0.15]"),
     ("scale", "standard, robust or none: what is done with columns of numbers [robust]"),
@@ -179,6 +182,7 @@ pub struct Plan {
     pub preset: Preset,
     schema: SchemaOptions,
     test_fraction: f64,
+    cv: Option<usize>,
     validation_fraction: f64,
     choosing_given: bool,
     scale: Scale,
@@ -322,6 +326,19 @@ impl Plan {
         let mut ignore = options.list("ignore");
         // A group's or moment's name says nothing about rows to come.
         ignore.extend(group.iter().chain(&time).filter(|name| !options.list("ignore").contains(name)).cloned());
+        let cv = match options.get("cv") {
+            None | Some("none") => None,
+            Some(_) => options.parse("cv", "a number of folds from 2 to 100, or none", |x| (2..=100).contains(x))?,
+        };
+        if cv.is_some() && time.is_some() {
+            let expected = "none with --time: only the latest rows may score".into();
+            return Err(Error::Value { what: "cv", expected, got: options.get("cv").unwrap_or_default().into() });
+        }
+        if cv.is_some() && options.get("test-fraction").is_some() {
+            let expected = "none with --cv, which scores every row".into();
+            let got = options.get("test-fraction").unwrap_or_default().into();
+            return Err(Error::Value { what: "test-fraction", expected, got });
+        }
         let mut quantiles = Vec::new();
         for text in options.list("quantiles") {
             let level = text.parse().ok().filter(|level: &f64| *level > 0.0 && *level < 1.0);
@@ -361,6 +378,7 @@ impl Plan {
                 sample_weight: options.get("sample-weight").map(str::to_owned),
             },
             test_fraction: share("test-fraction", if plain { 0.0 } else { 0.1 })?,
+            cv,
             validation_fraction: share("validation-fraction", if plain { 0.0 } else { 0.15 })?,
             choosing_given: options.get("validation-fraction").is_some(),
             scale: options.name("scale")?.unwrap_or(if plain { Scale::None } else { Scale::Robust }),
@@ -604,6 +622,10 @@ pub struct Fitted {
     pub coverage: Option<(f64, f64)>,
     /// The linear model's on the same rows, and that of the mean or the class shares.
     pub baseline: Option<(Metrics, Metrics)>,
+    /// Of two classes: from which probability on a row is best called one of the rarer, by rows not learnt from.
+    pub threshold: Option<Threshold>,
+    /// With `cv`: the folds' scores, by models like this one, which has learnt from all rows and has no score of its own.
+    pub cross_validation: Option<CrossValidation>,
     /// What the person should know.
     pub notes: Vec<String>,
 }
@@ -639,16 +661,63 @@ pub fn fit(
     watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) -> Result<Fitted, FitError> {
     let plan = Plan::new(options)?;
+    let Some(folds) = plan.cv else { return fit_once(tables, options, &plan, None, processor, started, watch) };
+    let given = [("test", tables.test.is_some()), ("start", tables.start.is_some())];
+    if let Some((what, _)) = given.into_iter().find(|(_, given)| *given) {
+        let expected = format!(
+            "none with --cv: {}",
+            match what {
+                "test" => "every row of the table scores",
+                _ => "it may have learnt from the rows that score",
+            }
+        );
+        return Err(Error::Value { what, expected, got: "a file".into() }.into());
+    }
+    let fit = |turn, started: &mut dyn FnMut(&Start), watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>| {
+        fit_once(tables, options, &plan, Some(turn), processor, started, watch)
+    };
+    cross_validate(folds, fit, started, watch)
+}
+
+fn fit_once(
+    tables: &Tables<'_>,
+    options: &Options,
+    plan: &Plan,
+    turn: Option<Turn>,
+    processor: &Processor,
+    started: &mut dyn FnMut(&Start),
+    watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+) -> Result<Fitted, FitError> {
     if plan.double {
-        fit_in::<f64>(tables, options, &plan, processor, started, watch, AnyNetwork::F64, |network| match network {
-            AnyNetwork::F64(network) => Some(network.clone()),
-            AnyNetwork::F32(_) => None,
-        })
+        fit_in::<f64>(
+            tables,
+            options,
+            plan,
+            turn,
+            processor,
+            started,
+            watch,
+            AnyNetwork::F64,
+            |network| match network {
+                AnyNetwork::F64(network) => Some(network.clone()),
+                AnyNetwork::F32(_) => None,
+            },
+        )
     } else {
-        fit_in::<f32>(tables, options, &plan, processor, started, watch, AnyNetwork::F32, |network| match network {
-            AnyNetwork::F32(network) => Some(network.clone()),
-            AnyNetwork::F64(_) => None,
-        })
+        fit_in::<f32>(
+            tables,
+            options,
+            plan,
+            turn,
+            processor,
+            started,
+            watch,
+            AnyNetwork::F32,
+            |network| match network {
+                AnyNetwork::F32(network) => Some(network.clone()),
+                AnyNetwork::F64(_) => None,
+            },
+        )
     }
 }
 
@@ -758,6 +827,7 @@ fn fit_in<T: Scalar>(
     tables: &Tables<'_>,
     options: &Options,
     plan: &Plan,
+    turn: Option<Turn>,
     processor: &Processor,
     started: &mut dyn FnMut(&Start),
     watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
@@ -795,9 +865,34 @@ fn fit_in<T: Scalar>(
         let split = hold_back(rows, fraction, classes.as_deref(), &permutation)?;
         Ok::<_, FitError>((split.training, split.held))
     };
-    let (rest, scoring) = match tables.test {
-        Some(_) => (schema.rows.clone(), Vec::new()),
-        None => split(&schema.rows, plan.test_fraction, 0)?,
+    let dealt_of = |rows: &[usize], folds: usize, purpose: u64| {
+        let permutation = permuted(purpose, rows.len());
+        if let Some(groups) = &groups {
+            let groups: Vec<u32> = rows.iter().map(|&row| groups[row]).collect();
+            return Ok(ensemble::deal_groups(folds, &groups, &permutation));
+        }
+        let classes = match &everyone {
+            Target::Classification(target) => Some(target.classes(table, rows)?),
+            Target::Regression(_) => None,
+        };
+        Ok::<_, FitError>(deal(folds, classes.as_deref(), &permutation))
+    };
+    let (rest, scoring) = match (tables.test, turn) {
+        (Some(_), _) | (_, Some(Turn { this: None, .. })) => (schema.rows.clone(), Vec::new()),
+        (None, Some(Turn { this: Some(this), of })) => {
+            let dealt = dealt_of(&schema.rows, of, 0)?;
+            let Some(fold) = dealt.get(this).filter(|fold| !fold.is_empty() && dealt.len() == of) else {
+                let expected =
+                    format!("at most {} folds, one for each row or group", dealt.len().min(schema.rows.len()));
+                return Err(Error::Value { what: "cv", expected, got: of.to_string() }.into());
+            };
+            let mut scores = vec![false; schema.rows.len()];
+            fold.iter().for_each(|&i| scores[i] = true);
+            let of =
+                |scoring: bool| (0..scores.len()).filter(|&i| scores[i] == scoring).map(|i| schema.rows[i]).collect();
+            (of(false), of(true))
+        }
+        (None, None) => split(&schema.rows, plan.test_fraction, 0)?,
     };
     let folds = plan.folds(rest.len(), tables);
     let (training, choosing) = match tables.validation {
@@ -829,6 +924,11 @@ fn fit_in<T: Scalar>(
         let expected = "a number to predict, with a loss like squared_error".into();
         return Err(Error::Value { what: "quantiles", expected, got: format!("the loss {loss}") }.into());
     }
+    let several = everyone.columns().count() > 1;
+    if several && (!plan.quantiles.is_empty() || matches!(loss, Loss::Quantile { .. })) {
+        let expected = "one target for quantiles".into();
+        return Err(Error::Value { what: "quantiles", expected, got: plan.schema.target.clone() }.into());
+    }
     if !plan.quantiles.is_empty() && matches!(loss, Loss::Quantile { .. }) {
         let expected = "either --quantiles or the quantile loss".into();
         return Err(Error::Value { what: "quantiles", expected, got: "both".into() }.into());
@@ -843,7 +943,7 @@ fn fit_in<T: Scalar>(
     };
     let (encoder, target) = match tables.start {
         Some(start) => {
-            if start.target.column() != everyone.column() || start.target.labels() != everyone.labels() {
+            if !start.target.columns().eq(everyone.columns()) || start.target.labels() != everyone.labels() {
                 let expected = format!("a start for the same target, {}", everyone.column());
                 let got = format!("one for {}", start.target.column());
                 return Err(Error::Value { what: "start", expected, got }.into());
@@ -860,7 +960,7 @@ fn fit_in<T: Scalar>(
     let (train_data, more) = encode(&training)?;
     notes.extend(more);
     let choose_data = if choosing.rows.is_empty() { None } else { Some(encode(&choosing)?.0) };
-    let outputs = outputs_for(&loss, schema.labels.len());
+    let outputs = outputs_for(&loss, &target);
     let layers = plan.layers(outputs, &encoder);
     let network = match tables.start {
         None => Network::<T>::new(encoder.width(), layers, plan.init, plan.seed)?,
@@ -882,18 +982,7 @@ fn fit_in<T: Scalar>(
         }
     };
     let (dealt, folds) = if folds > 1 {
-        let permutation = permuted(1, training.rows.len());
-        let dealt = match &groups {
-            Some(groups) => {
-                let groups: Vec<u32> = training.rows.iter().map(|&row| groups[row]).collect();
-                ensemble::deal_groups(folds, &groups, &permutation)
-            }
-            None => {
-                let classes: Option<Vec<u32>> = (schema.task == Task::Classification)
-                    .then(|| train_data.y.as_slice().iter().map(|class| class.to_f64() as u32).collect());
-                deal(folds, classes.as_deref(), &permutation)
-            }
-        };
+        let dealt = dealt_of(&training.rows, folds, 1)?;
         let folds = dealt.len();
         (dealt, folds)
     } else {
@@ -958,7 +1047,7 @@ fn fit_in<T: Scalar>(
     // From the members to the model, on choosing rows.
     let mut output = Output { shares: vec![1.0 / folds as f64; folds], ..Output::single() };
     let is_linear = members[0].network.layers().len() == 1;
-    let mut linear = None;
+    let (mut linear, mut threshold) = (None, None);
     let reports: Vec<Report> = members.iter().map(|member| member.report).collect();
     let mut report = reports[0];
     if plan.preset == Preset::Default
@@ -1005,6 +1094,7 @@ fn fit_in<T: Scalar>(
             output.range = Some([y.clone().fold(f64::INFINITY, f64::min), y.fold(f64::NEG_INFINITY, f64::max)]);
         }
         output.adjust(loss.link(), &mut mean);
+        threshold = held.threshold(loss.link(), &mean);
         if !plan.quantiles.is_empty() {
             output.intervals = Some(held.intervals(&plan.quantiles, &mean));
         }
@@ -1049,6 +1139,10 @@ fn fit_in<T: Scalar>(
         "rows".into(),
         json!({"training": rows.training, "choosing": rows.choosing, "scoring": rows.scoring, "folds": folds}),
     );
+    if let Some(Threshold { class, at, f1, f1_at_half }) = threshold {
+        let class = &target.labels()[class];
+        facts.insert("threshold".into(), json!({"class": class, "at": at, "f1": f1, "f1_at_half": f1_at_half}));
+    }
     let mut model = Model { encoder, target, loss, network: wrap(network), others, output, facts };
 
     // Scores.
@@ -1061,7 +1155,7 @@ fn fit_in<T: Scalar>(
         // Of a root r = √m the error is that of m over 2r.
         standard_error = match &metrics {
             Metrics::Regression(scores) if scores.rmse > 0.0 => Some(error / (2.0 * scores.rmse)),
-            Metrics::Regression(_) => None,
+            Metrics::Regression(_) | Metrics::Several(_) => None,
             Metrics::Classification(_) => Some(error),
         };
         coverage = covered(&model.target, &scoring, &predictions)?;
@@ -1073,7 +1167,7 @@ fn fit_in<T: Scalar>(
             ));
         }
         notes.extend(more.iter().map(Note::to_string).filter(|note| !notes.contains(note)).collect::<Vec<_>>());
-        let outputs = outputs_for(&linear_loss, schema.labels.len());
+        let outputs = outputs_for(&linear_loss, &model.target);
         let linear = match linear {
             Some(linear) => AnyNetwork::F64(linear),
             None => {
@@ -1098,7 +1192,18 @@ fn fit_in<T: Scalar>(
         score = Some(metrics);
         baseline = Some((linear, constant));
     }
-    Ok(Fitted { model, report, rows, score, standard_error, coverage, baseline, notes })
+    Ok(Fitted {
+        model,
+        report,
+        rows,
+        score,
+        standard_error,
+        coverage,
+        baseline,
+        threshold,
+        cross_validation: None,
+        notes,
+    })
 }
 
 /// The share of rows between the outermost of two quantiles or more, beside what it should be.
@@ -1151,8 +1256,14 @@ fn constant_baseline(model: &Model, training: &Part<'_>, scoring: &Part<'_>) -> 
     let predictions = match &model.target {
         Target::Regression(target) => {
             let values = target.values(training.table, &training.rows)?;
-            let mean = values.iter().enumerate().map(|(i, y)| weight(i) * y).sum::<f64>() / total;
-            Predictions::Numbers { values: vec![mean; scoring.rows.len()], quantiles: Vec::new() }
+            let mean = |values: Vec<f64>| {
+                let mean = values.iter().enumerate().map(|(i, y)| weight(i) * y).sum::<f64>() / total;
+                vec![mean; scoring.rows.len()]
+            };
+            let others =
+                target.numbers().skip(1).map(|target| Ok(mean(target.values(training.table, &training.rows)?)));
+            let others = others.collect::<Result<_, FitError>>()?;
+            Predictions::Numbers { values: mean(values), quantiles: Vec::new(), others }
         }
         Target::Classification(target) => {
             let mut shares = vec![0.0; target.labels().len()];
@@ -1166,10 +1277,7 @@ fn constant_baseline(model: &Model, training: &Part<'_>, scoring: &Part<'_>) -> 
     model.score(scoring.table, &scoring.rows, &predictions, scoring.weights.as_deref())
 }
 
-/// The metric that decides: the first of its kind. RMSE for numbers, log loss for classes.
+/// The metric that decides: [`Metrics::main`].
 pub fn main_metric(metrics: &Metrics) -> (&'static str, f64) {
-    match metrics {
-        Metrics::Regression(metrics::RegressionMetrics { rmse, .. }) => ("RMSE", *rmse),
-        Metrics::Classification(metrics::ClassificationMetrics { log_loss, .. }) => ("log loss", *log_loss),
-    }
+    metrics.main()
 }

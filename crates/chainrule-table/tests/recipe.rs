@@ -183,6 +183,9 @@ fn options_that_cannot_act_are_refused() {
         (format!("{NUMBER} group=nobody"), "nobody"),
         (format!("{NUMBER} effort=most"), "did you mean"),
         (format!("{NUMBER} folds=0"), "folds"),
+        (format!("{NUMBER} cv=1"), "from 2 to 100"),
+        (format!("{NUMBER} cv=3 test-fraction=0.2"), "scores every row"),
+        ("target=y cv=3 time=day".into(), "only the latest rows"),
         (format!("{NUMBER} members=x"), "members"),
         (format!("{NUMBER} hidden=none members=4"), "nothing to share"),
         (format!("{NUMBER} embedding=piecewise"), "piecewise:BINS:WIDTH"),
@@ -211,4 +214,126 @@ fn a_budget_buys_folds_and_then_epochs() {
     assert_eq!(chosen(0.0, "target=y"), (some("1"), some("1")));
     // What the person fixed stays.
     assert_eq!(chosen(1000.0, "target=y folds=3"), (some("3"), None));
+}
+
+#[test]
+fn cross_validation_scores_each_fold_by_a_model_of_the_others_and_keeps_one_of_all_rows() {
+    let csv = table(90);
+    let crossed = fit(&csv, &format!("{NUMBER} cv=3 folds=2")).unwrap();
+    let found = crossed.cross_validation.unwrap();
+    // Fold f holds the permutation's places f, f + 3, …; the same rows as two files give the same score.
+    let lines: Vec<&str> = csv.lines().collect();
+    let permutation = default_rng([0, 2, 0]).permutation(90);
+    for fold in 0..3 {
+        let scored: Vec<usize> = permutation.iter().skip(fold).step_by(3).copied().collect();
+        let part = |scores: bool| {
+            let rows = (0..90).filter(|row| scored.contains(row) == scores).map(|row| lines[1 + row]);
+            let text = [lines[0]].into_iter().chain(rows).collect::<Vec<_>>().join("\n");
+            Table::read_csv(text.as_bytes(), "t.csv").unwrap()
+        };
+        let (rest, test) = (part(false), part(true));
+        let tables = Tables { table: &rest, test: Some(&test), validation: None, start: None };
+        let mut watch = |_: chainrule::train::Event<'_>| ControlFlow::Continue(());
+        let options = options(&format!("{NUMBER} folds=2"));
+        let alone = recipe::fit(&tables, &options, &Processor::new(2), &mut |_| {}, &mut watch).unwrap();
+        assert_eq!(alone.score.as_ref(), Some(&found.scores[fold]));
+        assert_eq!(alone.baseline.map(|(linear, _)| linear).as_ref(), Some(&found.baselines[fold]));
+    }
+    let whole = fit(&csv, &format!("{NUMBER} test-fraction=0 folds=2")).unwrap();
+    assert_eq!((crossed.score, crossed.model.network), (None, whole.model.network));
+    assert_eq!(crossed.model.facts["cross_validation"]["folds"], 3);
+}
+
+#[test]
+fn cross_validation_deals_groups_as_wholes_and_needs_enough_of_them() {
+    let csv = table(24);
+    let text = "target=y ignore=class,day group=group epochs=2 hidden=4 members=1 embedding=none folds=1";
+    assert!(fit(&csv, &format!("{text} cv=6")).unwrap().cross_validation.is_some());
+    let error = fit(&csv, &format!("{text} cv=7")).unwrap_err();
+    assert_eq!(error, "cv: expected at most 6 folds, one for each row or group, got 7");
+}
+
+#[test]
+fn a_stopped_cross_validation_keeps_the_model_in_hand_and_says_so() {
+    let table = Table::read_csv(table(60).as_bytes(), "t.csv").unwrap();
+    let tables = Tables { table: &table, test: None, validation: None, start: None };
+    let options = options(&format!("{NUMBER} cv=3 folds=1"));
+    let (mut epochs, mut planned) = (0, 0);
+    let mut watch = |event: chainrule::train::Event<'_>| {
+        if let chainrule::train::Event::Epoch(epoch) = event {
+            epochs = epoch.epoch;
+        }
+        if epochs >= 8 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let mut started = |start: &recipe::Start| planned = start.epochs;
+    let fitted = recipe::fit(&tables, &options, &Processor::new(1), &mut started, &mut watch).unwrap();
+    assert_eq!((epochs, planned), (8, 24));
+    assert!(fitted.score.is_some() && fitted.cross_validation.is_none());
+    let note = "the cross-validation was stopped: the model learnt without fold 2 of 3, which scores it";
+    assert_eq!(fitted.notes.last().unwrap(), note);
+}
+
+/// y₁ = 3a − 2b and y₂ = a·b, in other units, with a gap in each.
+fn two_targets() -> String {
+    let mut random = default_rng(9);
+    let mut csv = String::from("a,b,first,second\n");
+    for i in 0..200 {
+        let (a, b) = (random.uniform(0.0, 4.0).unwrap(), random.uniform(-1.0, 1.0).unwrap());
+        let first = if i == 7 { String::new() } else { (3.0 * a - 2.0 * b).to_string() };
+        let second = if i == 9 { String::new() } else { (1000.0 * a * b + 5000.0).to_string() };
+        writeln!(csv, "{a},{b},{first},{second}").unwrap();
+    }
+    csv
+}
+
+#[test]
+fn two_numbers_are_predicted_each_in_its_own_units_and_come_back_from_the_file() {
+    let csv = two_targets();
+    let fitted = fit(&csv, "target=first,second folds=2 seed=1").unwrap();
+    assert_eq!(fitted.rows.training + fitted.rows.scoring, 198);
+    let Some(Metrics::Several(scores)) = &fitted.score else { panic!("{:?}", fitted.score) };
+    assert_eq!(scores.keys().collect::<Vec<_>>(), ["first", "second"]);
+    for (name, scores) in scores {
+        assert!(scores.r2.unwrap() > 0.8, "{name}: {scores:?}");
+    }
+    let bytes = fitted.model.to_file().unwrap().write_bytes().unwrap();
+    let model = Model::from_file(&ModelFile::read_bytes(&bytes).unwrap()).unwrap();
+    let table = Table::read_csv(csv.as_bytes(), "t.csv").unwrap();
+    let (Predictions::Numbers { values, others, .. }, _) = model.predict(&table, None, &Processor::new(1)).unwrap()
+    else {
+        panic!("numbers");
+    };
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    assert!((4.0..8.0).contains(&mean(&values)) && (4000.0..6000.0).contains(&mean(&others[0])));
+    // The scores are those of each number by itself.
+    let (metrics, rows, _) = model.evaluate(&table, None, None, &Processor::new(1)).unwrap();
+    let Metrics::Several(all) = metrics else { panic!("several") };
+    let truth = |row: usize| csv.lines().nth(row + 1).unwrap().split(',').nth(3).unwrap().parse::<f64>();
+    let squares = (0..200).filter(|&row| row != 7).filter_map(|row| Some((truth(row).ok()? - others[0][row]).powi(2)));
+    assert!((all["second"].rmse - (squares.sum::<f64>() / rows as f64).sqrt()).abs() < 1e-9 * all["second"].rmse);
+}
+
+#[test]
+fn a_column_with_a_comma_in_its_name_is_one_target() {
+    let mut csv = String::from("a,\"x,y\"\n");
+    (0..60).for_each(|i| writeln!(csv, "{i},{}", 2.5 * f64::from(i)).unwrap());
+    let fitted = fit(&csv, "target=x,y epochs=1 folds=1").unwrap();
+    assert_eq!(fitted.model.target.columns().collect::<Vec<_>>(), ["x,y"]);
+    assert_eq!(fit(&csv, "target=a,y epochs=1").unwrap_err().matches('y').count() > 0, true);
+}
+
+#[test]
+fn several_targets_are_numbers_and_have_no_quantiles() {
+    let csv = table(60);
+    for (text, expected) in [
+        ("target=y,class", "class"),
+        ("target=y,a task=classification", "one column at a time"),
+        ("target=y,a quantiles=0.1,0.9", "one target for quantiles"),
+        ("target=y,a loss=quantile:0.1:0.9", "one target for quantiles"),
+        ("target=y,a class-weight=balanced", "only classes are balanced"),
+        ("target=y,nobody", "nobody"),
+    ] {
+        let error = fit(&csv, &format!("{text} ignore=group,day epochs=2")).unwrap_err();
+        assert!(error.contains(expected) && !error.contains('\n'), "{text}: {error}");
+    }
 }

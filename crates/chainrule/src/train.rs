@@ -355,6 +355,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         let parameters = network.parameters().len();
         let shares =
             if most_rows * parameters * network.members() * 3 < WORTH_SHARING { 1 } else { processor.threads() };
+        processor.team.expect(most_rows * parameters * network.members());
         Self {
             options,
             processor,

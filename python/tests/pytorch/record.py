@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from setting import ACTIVATIONS, BATCH, DECAY, EPOCHS, LOSSES, NORMS, RATES, ROWS, TOLD, WIDTHS, data, start
+from setting import ACTIVATIONS, BATCH, DECAY, EPOCHS, EPSILON, LOSSES, NORMS, RATES, ROWS, TOLD, WIDTHS, data, start
 from torch import nn
 
 torch.set_num_threads(1)
@@ -48,12 +48,12 @@ def optimizer_of(name, weights, others):
     rate = RATES[name]
     if name in ("momentum:0.9", "nesterov:0.9"):
         return torch.optim.SGD(weights + others, lr=rate, momentum=0.9, nesterov=name.startswith("nesterov"))
-    if name == "adam":
-        return torch.optim.Adam(weights + others, lr=rate)
-    if name == "adamw":
+    if name.startswith("adam:"):
+        return torch.optim.Adam(weights + others, lr=rate, eps=EPSILON)
+    if name.startswith("adamw:"):
         groups = [{"params": weights, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, lr=rate)
-    return torch.optim.RMSprop(weights + others, lr=rate)
+        return torch.optim.AdamW(groups, lr=rate, eps=EPSILON)
+    return torch.optim.RMSprop(weights + others, lr=rate, eps=EPSILON)
 
 
 def trace(optimizer, norm, activation, loss):

@@ -2,10 +2,19 @@
 
 import numpy as np
 
-WIDTHS = (3, 4, 3, 2)
+WIDTHS = (3, 6, 5, 2)
 ROWS, BATCH, EPOCHS = 20, 10, 100  # 200 steps
 TOLD = slice(9, None, 10)  # the epochs whose mean loss is kept
-RATES = {"momentum:0.9": 0.02, "nesterov:0.9": 0.02, "adam": 0.01, "adamw": 0.01, "rmsprop": 0.005}
+# Small steps, and an epsilon that is no smaller than a gradient of rounding noise: the two runs' last bits must not grow to
+# digits by themselves.
+EPSILON = 1e-3
+RATES = {
+    "momentum:0.9": 0.004,
+    "nesterov:0.9": 0.004,
+    f"adam:0.9:0.999:{EPSILON}": 0.002,
+    f"adamw:0.9:0.999:{EPSILON}": 0.002,
+    f"rmsprop:0.99:{EPSILON}": 0.001,
+}
 DECAY = 0.05  # of adamw, on weights only
 NORMS = ("dense", "batch_norm", "layer_norm")
 ACTIVATIONS = (

@@ -8,6 +8,7 @@ use crate::progress::{self, Progress};
 use chainrule::kernels::InstructionSet;
 use chainrule::train::{Ended, Event};
 use chainrule::{Layer, Processor};
+use chainrule_table::cross_validation::CrossValidation;
 use chainrule_table::metrics::Metrics;
 use chainrule_table::recipe::{self, Fitted, OPTIONS, Roles, Start, Tables};
 use chainrule_table::{Model, Task};
@@ -29,7 +30,7 @@ use std::time::Instant;
         chainrule fit tutorial.csv --target y --preset plain --hidden 3,2 --learning-rate 0.001 --seed 1"
 )]
 pub struct Options {
-    /// The table, a CSV file with a header; `-` is standard input
+    /// The table: CSV with a header, as it is or packed (.gz, .zst), or Parquet; `-` is standard input
     data: PathBuf,
     /// A table of rows for the score, instead of holding some back
     #[arg(long, value_name = "FILE")]
@@ -289,6 +290,7 @@ fn within(
     if options.get("folds").is_none() {
         trial.set("folds", &processor.threads().to_string())?;
     }
+    trial.set("cv", "none")?;
     trial.set("epochs", "3")?;
     let (mut roles, mut first, mut last, mut epochs) = (None, began, began, 0_usize);
     let mut begin = |start: &Start| (roles, first) = (Some(start.rows), Instant::now());
@@ -311,7 +313,8 @@ fn within(
     let trained = last.duration_since(first).as_secs_f64();
     let epoch_seconds = trained / epochs.div_ceil(threads.min(folds)).max(1) as f64;
     // What the trial took besides its epochs, the real run will take too; and a linear model in each fold.
-    let left = 0.9 * (budget - 2.0 * began.elapsed().as_secs_f64() + trained).max(0.0);
+    let turns = 1 + options.get("cv").and_then(|folds| folds.trim().parse::<usize>().ok()).unwrap_or(0);
+    let left = 0.9 * (budget - 2.0 * began.elapsed().as_secs_f64() + trained).max(0.0) / turns as f64;
     Ok(recipe::Plan::within(options, tables, left, &recipe::Trial { rows, learnt, epoch_seconds, threads })?)
 }
 
@@ -330,7 +333,12 @@ fn default_name(data: &Path) -> PathBuf {
     if data == Path::new("-") {
         return PathBuf::from("model.safetensors");
     }
-    PathBuf::from(data.file_name().unwrap_or(data.as_os_str())).with_extension("safetensors")
+    let name = Path::new(data.file_name().unwrap_or(data.as_os_str()));
+    // houses.csv.gz → houses.safetensors
+    let packed =
+        name.extension().is_some_and(|packing| ["gz", "zst"].iter().any(|known| packing.eq_ignore_ascii_case(known)));
+    let name = if packed { name.with_extension("") } else { name.to_owned() };
+    name.with_extension("safetensors")
 }
 
 fn start_text(data: &Path, table: &chainrule_table::Table, start: &Start) -> String {
@@ -363,10 +371,22 @@ fn start_text(data: &Path, table: &chainrule_table::Table, start: &Start) -> Str
     text
 }
 
-fn metrics_text(metrics: &Metrics) -> String {
+/// The metrics in a line; of several targets each in one of its own, below the first.
+pub(crate) fn metrics_text(metrics: &Metrics) -> String {
+    if let Metrics::Several(all) = metrics {
+        let of = |(name, scores): (&String, _)| format!("{}  {name}", metrics_text(&Metrics::Regression(scores)));
+        let lines: Vec<String> = all.iter().map(|(name, scores)| of((name, scores.clone()))).collect();
+        return lines.join("\n          ");
+    }
     let Value::Object(map) = serde_json::to_value(metrics).unwrap_or_default() else { return String::new() };
     let part = |(name, value): (&String, &Value)| Some(format!("{name} {}", significant(value.as_f64()?)));
     map.iter().filter_map(part).collect::<Vec<_>>().join("  ")
+}
+
+/// Two significant digits: what a spread deserves.
+fn two(x: f64) -> String {
+    let digits = if x == 0.0 || !x.is_finite() { 1 } else { 1 - x.abs().log10_floor() };
+    if (-6..=12).contains(&digits) { format!("{x:.*}", digits.max(0) as usize) } else { format!("{x:.1e}") }
 }
 
 /// Five significant digits, trailing zeros kept.
@@ -402,10 +422,23 @@ fn summary_text(fitted: &Fitted, name: &str, fingerprint: &Value, data: &Path, s
             Ended::Converged | Ended::Spent => "; converged",
         }
     );
+    if let Some(found) = &fitted.cross_validation {
+        let summary = |scores| {
+            let part =
+                |(name, mean, spread): (String, f64, f64)| format!("{name} {} ± {}", significant(mean), two(spread));
+            CrossValidation::summary(scores).into_iter().map(part).collect::<Vec<_>>().join("  ")
+        };
+        let folds = found.scores.len();
+        let _ = writeln!(text, "score     {}", summary(&found.scores));
+        let _ = writeln!(text, "          (mean ± standard deviation over {folds} folds, by models like the one kept)");
+        let _ = writeln!(text, "baseline  {}  (a linear model)", summary(&found.baselines));
+        text += &format!("kept      a model of all {} rows, which has no score of its own\n", fitted.rows.training);
+    }
     match (&fitted.score, &fitted.baseline) {
+        _ if fitted.cross_validation.is_some() => {}
         (Some(score), Some((linear, constant))) => {
             let constant_name = match score {
-                Metrics::Regression(_) => "the mean",
+                Metrics::Regression(_) | Metrics::Several(_) => "the mean",
                 Metrics::Classification(_) => "class shares",
             };
             let (name, _) = recipe::main_metric(score);
@@ -420,6 +453,11 @@ fn summary_text(fitted: &Fitted, name: &str, fingerprint: &Value, data: &Path, s
             let _ = writeln!(text, "          {}  ({constant_name})", metrics_text(constant));
         }
         _ => text += &format!("loss      {}  (on the training rows; none were held back)\n", significant(report.loss)),
+    }
+    if let Some(recipe::Threshold { class, at, f1, f1_at_half }) = fitted.threshold {
+        let class = &fitted.model.target.labels()[class];
+        let f1 = format!("F1 {} ({} from 0.5)", significant(f1), significant(f1_at_half));
+        let _ = writeln!(text, "threshold `{class}` from a probability of {at:.2}: {f1}, on rows not learnt from");
     }
     let fingerprint = fingerprint.as_str().unwrap_or_default();
     text += &format!("model     {name}  (weights {})\n", fingerprint.get(..16).unwrap_or(fingerprint));
@@ -454,6 +492,8 @@ fn summary_json(
         "standard_error": fitted.standard_error,
         "coverage": fitted.coverage.map(|(nominal, measured)| json!({"nominal": nominal, "measured": measured})),
         "baseline": fitted.baseline.as_ref().map(|(linear, _)| linear),
+        "threshold": fitted.model.facts.get("threshold"),
+        "cross_validation": fitted.cross_validation.as_ref().map(CrossValidation::facts),
         "baseline_constant": fitted.baseline.as_ref().map(|(_, constant)| constant),
         "notes": fitted.notes,
     })
