@@ -11,7 +11,6 @@ use std::any::Any;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Mutex;
 
 /// Why a command did not end well.
@@ -88,13 +87,13 @@ fn message(payload: &dyn Any) -> &str {
 }
 
 /// Says what went wrong, if anything did, and gives the exit status.
-pub fn report(result: Result<(), Failure>) -> ExitCode {
+pub fn report(result: Result<(), Failure>) -> u8 {
     let (status, line) = match result {
-        Ok(()) | Err(Failure::Closed) => return ExitCode::SUCCESS,
+        Ok(()) | Err(Failure::Closed) => return 0,
         Err(Failure::Usage(error)) => {
             // Nobody is left to be told if this fails.
             let _ = error.print();
-            return ExitCode::from(error.exit_code() as u8);
+            return error.exit_code() as u8;
         }
         Err(Failure::Fault(line)) => (1, line),
         Err(Failure::Write(error)) => (1, format!("writing failed: {error}")),
@@ -105,7 +104,7 @@ pub fn report(result: Result<(), Failure>) -> ExitCode {
     };
     // Standard error may be closed, which `eprintln!` would answer with a panic.
     let _ = writeln!(io::stderr(), "error: {}", printable(&line));
-    ExitCode::from(status)
+    status
 }
 
 /// `text` in one line: characters that would move a terminal's cursor or turn its writing direction are escaped.

@@ -13,6 +13,7 @@ mod text;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -49,10 +50,16 @@ enum Command {
     Tutorial(commands::tutorial::Options),
 }
 
-/// Runs the command line of this process; what may go wrong comes out as one line and an exit status.
+/// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    ExitCode::from(run(std::env::args_os()))
+}
+
+/// Runs the command with these arguments, the first the program's name; what may go wrong comes out as one line and the
+/// exit status that is returned.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     failure::report(failure::contained(|| {
-        let cli = Cli::try_parse().map_err(Failure::Usage)?;
+        let cli = Cli::try_parse_from(arguments).map_err(Failure::Usage)?;
         match cli.command {
             Command::Fit(options) => commands::fit::run(&options),
             Command::Predict(options) => commands::predict::run(&options),

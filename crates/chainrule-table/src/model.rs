@@ -483,7 +483,17 @@ impl Inputs {
     }
 }
 
-/// Weights are kept as PyTorch does, [n_out, n_in].
+/// A network's numbers as a model file keeps them: weights as PyTorch does, [n_out, n_in].
+///
+/// # Errors
+/// If one of them is not finite.
+pub fn tensors<T: Scalar>(network: &Network<T>) -> Result<BTreeMap<String, Tensor>, FitError> {
+    let mut tensors = BTreeMap::new();
+    add_tensors("", network, &mut tensors)?;
+    Ok(tensors)
+}
+
+/// The same among others, each name behind a prefix.
 fn add_tensors<T: Scalar>(
     prefix: &str,
     network: &Network<T>,

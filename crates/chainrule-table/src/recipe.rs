@@ -595,6 +595,7 @@ impl Plan {
             clip_value: None,
             patience: if choosing { Some(self.patience.unwrap_or(20)) } else { self.patience },
             seed: self.seed,
+            ..train::Options::default()
         }
     }
 }

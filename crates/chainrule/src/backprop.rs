@@ -64,6 +64,14 @@ impl<'a, T: Scalar> Data<'a, T> {
         }
         Ok(())
     }
+
+    /// Σw over the rows of a batch.
+    pub(crate) fn weight(&self, batch: &[usize]) -> f64 {
+        match self.weights {
+            None => batch.len() as f64,
+            Some(weights) => batch.iter().map(|&i| weights[i].to_f64()).sum(),
+        }
+    }
 }
 
 /// How a pass treats dropout and batch norms.

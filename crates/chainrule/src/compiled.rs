@@ -9,7 +9,7 @@ use crate::kernels::{InstructionSet, Processor};
 use crate::loss::Loss;
 use crate::matrix::{Matrix, MatrixMut, MatrixRef};
 use crate::network::Network;
-use crate::train::{self, Event, Options, Report, Stepped, Steps};
+use crate::train::{self, Event, Options, Progress, Report, Stepped, Steps};
 use std::ops::ControlFlow;
 
 macro_rules! compiled {
@@ -44,6 +44,8 @@ compiled! {
         data: &Data<'_, Self>,
         validation: Option<&Data<'_, Self>>,
         options: &Options,
+        progress: &mut Progress<Self>,
+        epochs: usize,
         processor: &Processor,
         watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>
     ) -> Result<Report, Error> = train::run;

@@ -43,14 +43,31 @@ pub struct Options {
     pub l1: f64,
     /// λ of ½λ‖W‖², added to the objective.
     pub l2: f64,
+    /// α of ½α‖W‖²/Σw, added to a batch's objective, Σw the weight of its rows: scikit-learn's `alpha`.
+    pub alpha: f64,
     /// The gradient is shortened to this Euclidean norm where it is longer.
     pub clip_norm: Option<f64>,
     /// Every entry of the gradient is cut to ± this.
     pub clip_value: Option<f64>,
     /// Epochs without a better validation loss before training stops; needs validation rows.
     pub patience: Option<usize>,
+    /// Whether mini-batches are drawn anew in every epoch; else rows stay in their order.
+    pub shuffle: bool,
     /// The seed of the rows' order and of dropout.
     pub seed: u64,
+    /// When L-BFGS is content.
+    pub limits: Limits,
+}
+
+/// Where L-BFGS ends before all epochs are done. The defaults set no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// No entry of the gradient is larger than this.
+    pub gradient: f64,
+    /// An iteration lowered the objective J by no more than this share of max(1, |J|).
+    pub decrease: f64,
+    /// So many values of the objective were computed (the line search that is under way is finished).
+    pub evaluations: Option<usize>,
 }
 
 impl Default for Options {
@@ -65,10 +82,13 @@ impl Default for Options {
             weight_decay: None,
             l1: 0.0,
             l2: 0.0,
+            alpha: 0.0,
             clip_norm: None,
             clip_value: None,
             patience: None,
+            shuffle: true,
             seed: 0,
+            limits: Limits::default(),
         }
     }
 }
@@ -86,6 +106,9 @@ impl Options {
         at_least("weight decay", self.weight_decay.unwrap_or(0.0), 0.0, false)?;
         at_least("l1", self.l1, 0.0, false)?;
         at_least("l2", self.l2, 0.0, false)?;
+        at_least("alpha", self.alpha, 0.0, false)?;
+        at_least("limit of the gradient", self.limits.gradient, 0.0, false)?;
+        at_least("limit of the decrease", self.limits.decrease, 0.0, false)?;
         at_least("clip norm", self.clip_norm.unwrap_or(1.0), 0.0, true)?;
         at_least("clip value", self.clip_value.unwrap_or(1.0), 0.0, true)?;
         let refuse =
@@ -113,6 +136,8 @@ impl Options {
             if self.schedule != Schedule::Constant || self.learning_rate.is_some() {
                 return refuse("lbfgs", "no learning rate and no schedule (its line search finds the step)", "one");
             }
+        } else if self.limits != Limits::default() {
+            return refuse("limits", "lbfgs, whose limits they are", &self.optimizer.to_string());
         }
         Ok(())
     }
@@ -145,6 +170,8 @@ pub struct Epoch<'a> {
     pub steps: usize,
     /// J averaged over the epoch's rows, each as its batch saw it before the step.
     pub loss: f64,
+    /// ½α‖W‖²/Σw averaged as the loss is.
+    pub penalty: f64,
     /// J over the validation rows, as at prediction.
     pub validation_loss: Option<f64>,
     /// Whether the validation loss is the lowest so far.
@@ -173,8 +200,10 @@ pub enum Ended {
     Patience,
     /// Whoever watched asked for it.
     Stopped,
-    /// L-BFGS found nothing lower.
+    /// L-BFGS found nothing lower, or reached a [limit](Limits) that says it is near enough.
     Converged,
+    /// L-BFGS computed the objective as often as it may.
+    Spent,
 }
 
 /// What a run came to.
@@ -215,15 +244,81 @@ pub fn train<T: Scalar>(
     processor: &Processor,
     watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) -> Result<Report, Error> {
-    T::train(network, data, validation, options, processor, watch)
+    T::train(network, data, validation, options, &mut Progress::new(), options.epochs, processor, watch)
 }
 
-/// [`train`], compiled in this crate.
+/// What a run keeps from one epoch to the next besides the network: with it, n calls of one epoch are one of n.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress<T> {
+    /// Epochs that are done: the next one's order and masks are drawn by its number.
+    pub epochs: usize,
+    /// Steps that are done.
+    pub steps: usize,
+    /// What the optimizer keeps for every parameter, in the parameters' layout; empty where it keeps less.
+    pub memories: [Vec<T>; 2],
+    /// What plateaus have made of the learning rate.
+    pub plateau: f64,
+    /// β₁ᵗ and β₂ᵗ.
+    pub powers: [f64; 2],
+}
+
+impl<T: Scalar> Progress<T> {
+    /// Before the first step.
+    pub fn new() -> Self {
+        Self { epochs: 0, steps: 0, memories: [Vec::new(), Vec::new()], plateau: 1.0, powers: [1.0, 1.0] }
+    }
+
+    /// Makes room for what the optimizer keeps, before the first step.
+    ///
+    /// # Errors
+    /// If it is another network's or optimizer's progress.
+    fn fit(&mut self, network: &Network<T>, options: &Options) -> Result<(), Error> {
+        let parameters = network.parameters().len();
+        for (k, memory) in self.memories.iter_mut().enumerate() {
+            let expected = if options.optimizer.memories() > k { parameters } else { 0 };
+            if self.steps == 0 && memory.is_empty() {
+                memory.resize(expected, T::ZERO);
+            } else if memory.len() != expected {
+                return Err(Error::Length { what: "the optimizer's memory", expected, got: memory.len() });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: Scalar> Default for Progress<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// As [`train`], `epochs` more of them, from where `progress` stands; a schedule moves as over `options.epochs`.
+///
+/// The best epoch's parameters are those of this call's epochs. L-BFGS forgets its steps between calls.
+///
+/// # Errors
+/// As [`train`], and if `progress` is another network's or optimizer's.
+pub fn resume<T: Scalar>(
+    network: &mut Network<T>,
+    data: &Data<'_, T>,
+    validation: Option<&Data<'_, T>>,
+    options: &Options,
+    progress: &mut Progress<T>,
+    epochs: usize,
+    processor: &Processor,
+    watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+) -> Result<Report, Error> {
+    T::train(network, data, validation, options, progress, epochs, processor, watch)
+}
+
+/// [`resume`], compiled in this crate.
 pub(crate) fn run<T: Scalar>(
     network: &mut Network<T>,
     data: &Data<'_, T>,
     validation: Option<&Data<'_, T>>,
     options: &Options,
+    progress: &mut Progress<T>,
+    epochs: usize,
     processor: &Processor,
     watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) -> Result<Report, Error> {
@@ -232,8 +327,12 @@ pub(crate) fn run<T: Scalar>(
     if let Some(validation) = validation {
         validation.check(network, &options.loss)?;
     }
+    progress.fit(network, options)?;
     let _environment = FloatEnvironment::ieee();
-    Trainer::new(network, data, options, processor).run(network, data, validation, processor, watch)
+    let mut trainer = Trainer::new(network, data, options, std::mem::take(progress), processor);
+    let report = trainer.run(epochs, network, data, validation, processor, watch);
+    *progress = trainer.progress;
+    report
 }
 
 /// [`train`]'s steps, taken one at a time by somebody who has other things to do in between: a page that draws.
@@ -257,7 +356,6 @@ pub(crate) fn run<T: Scalar>(
 /// ```
 pub struct Steps<T> {
     trainer: Trainer<T>,
-    epoch: usize,
     batch: usize,
     /// Σ loss·rows and Σ rows of the epoch's batches so far.
     sum: [f64; 2],
@@ -291,7 +389,9 @@ impl<T: Scalar> Steps<T> {
     ) -> Result<Self, Error> {
         options.check(network, false)?;
         data.check(network, &options.loss)?;
-        Ok(Self { trainer: Trainer::new(network, data, options, processor), epoch: 0, batch: 0, sum: [0.0; 2] })
+        let mut progress = Progress::new();
+        progress.fit(network, options)?;
+        Ok(Self { trainer: Trainer::new(network, data, options, progress, processor), batch: 0, sum: [0.0; 2] })
     }
 
     /// Takes the next step.
@@ -309,12 +409,12 @@ impl<T: Scalar> Steps<T> {
 
     /// Epochs that are done.
     pub fn epochs(&self) -> usize {
-        self.epoch
+        self.trainer.progress.epochs
     }
 
     /// Steps that are done.
     pub fn steps(&self) -> usize {
-        self.trainer.step
+        self.trainer.progress.steps
     }
 
     /// ‖∂J/∂θ‖ of the last step for each segment, and for each layer the share of units that gave the same number for
@@ -333,53 +433,54 @@ pub(crate) fn step<T: Scalar>(
     processor: &Processor,
 ) -> Result<Stepped, Error> {
     let _environment = FloatEnvironment::ieee();
-    let Steps { trainer, epoch, batch, sum } = steps;
+    let Steps { trainer, batch, sum } = steps;
+    let epoch = trainer.progress.epochs;
     if let Some(mut lbfgs) = trainer.lbfgs.take() {
         let iteration =
-            trainer.iteration(*epoch, &mut lbfgs, network, data, processor, &mut |_| ControlFlow::Continue(()));
+            trainer.iteration(epoch, &mut lbfgs, network, data, processor, &mut |_| ControlFlow::Continue(()));
         trainer.lbfgs = Some(lbfgs);
-        let (loss, learning_rate, ended) = iteration?;
-        *epoch += 1;
+        let (loss, _, learning_rate, ended) = iteration?;
+        trainer.progress.epochs += 1;
         let converged = ended == Some(Ended::Converged);
-        return Ok(Stepped { step: trainer.step, loss, learning_rate, epoch_loss: Some(loss), converged });
+        return Ok(Stepped { step: trainer.progress.steps, loss, learning_rate, epoch_loss: Some(loss), converged });
     }
     if *batch == 0 {
-        trainer.shuffle(*epoch);
+        trainer.shuffle(epoch);
     }
-    let (loss, learning_rate) = trainer.batch(*epoch, *batch, network, data, processor)?;
+    let (loss, _, learning_rate) = trainer.batch(epoch, *batch, network, data, processor)?;
     let rows = (trainer.cuts[*batch + 1] - trainer.cuts[*batch]) as f64;
     *sum = [sum[0] + loss * rows, sum[1] + rows];
     *batch += 1;
     let mut epoch_loss = None;
     if *batch == trainer.cuts.len() - 1 {
         let mean = sum[0] / sum[1];
-        trainer.plateau.watch(&trainer.options.schedule, mean);
+        trainer.progress.plateau *= trainer.plateau.watch(&trainer.options.schedule, mean);
         (epoch_loss, *batch, *sum) = (Some(mean), 0, [0.0; 2]);
-        *epoch += 1;
+        trainer.progress.epochs += 1;
     }
-    Ok(Stepped { step: trainer.step, loss, learning_rate, epoch_loss, converged: false })
+    Ok(Stepped { step: trainer.progress.steps, loss, learning_rate, epoch_loss, converged: false })
 }
 
-/// What plateaus have made of the learning rate.
+/// What a plateau is seen by.
 struct Plateau {
-    factor: f64,
     lowest: f64,
     /// Epochs without a lower loss.
     since: usize,
 }
 
 impl Plateau {
-    const START: Self = Self { factor: 1.0, lowest: f64::INFINITY, since: 0 };
+    const START: Self = Self { lowest: f64::INFINITY, since: 0 };
 
-    fn watch(&mut self, schedule: &Schedule, loss: f64) {
-        if let Schedule::Plateau { factor, patience } = schedule {
-            self.since = if loss < self.lowest { 0 } else { self.since + 1 };
-            self.lowest = self.lowest.min(loss);
-            if self.since as f64 > *patience {
-                self.factor *= factor;
-                self.since = 0;
-            }
+    /// What the learning rate is multiplied by after an epoch of this loss.
+    fn watch(&mut self, schedule: &Schedule, loss: f64) -> f64 {
+        let Schedule::Plateau { factor, patience } = *schedule else { return 1.0 };
+        self.since = if loss < self.lowest { 0 } else { self.since + 1 };
+        self.lowest = self.lowest.min(loss);
+        if self.since as f64 > patience {
+            self.since = 0;
+            return factor;
         }
+        1.0
     }
 }
 
@@ -388,14 +489,18 @@ struct Trainer<T> {
     options: Options,
     workspace: Workspace<T>,
     gradient: Vec<T>,
-    memories: [Vec<T>; 2],
-    powers: Powers,
+    progress: Progress<T>,
+    /// Whether the weights are laid out for the products of the next step.
+    laid_out: bool,
     order: Vec<usize>,
     /// The first row of every batch within the order, and its end.
     cuts: Vec<usize>,
-    step: usize,
     plateau: Plateau,
     lbfgs: Option<Lbfgs<T>>,
+    /// L-BFGS: the loss and the objective (with the penalty) where the parameters are, if known, and how many were
+    /// computed.
+    known: Option<(f64, f64)>,
+    evaluations: usize,
     gradient_norms: Vec<f64>,
     dead: Vec<f64>,
     updates: Vec<f64>,
@@ -407,7 +512,13 @@ struct Trainer<T> {
 }
 
 impl<T: Scalar> Trainer<T> {
-    fn new(network: &Network<T>, data: &Data<'_, T>, options: &Options, processor: &Processor) -> Self {
+    fn new(
+        network: &Network<T>,
+        data: &Data<'_, T>,
+        options: &Options,
+        progress: Progress<T>,
+        processor: &Processor,
+    ) -> Self {
         let n = data.x.rows();
         let batch = options.batch_size.unwrap_or(n).min(n);
         let mut cuts: Vec<usize> = (0..n).step_by(batch).chain([n]).collect();
@@ -421,17 +532,17 @@ impl<T: Scalar> Trainer<T> {
         let shares =
             if most_rows * parameters * network.members() * 3 < WORTH_SHARING { 1 } else { processor.threads() };
         processor.team.expect(most_rows * parameters * network.members());
-        let memory = |k: usize| vec![T::ZERO; if options.optimizer.memories() > k { parameters } else { 0 }];
         Self {
             options: options.clone(),
             workspace: Workspace::new(network, most_rows, shares),
             gradient: vec![T::ZERO; parameters],
-            memories: [memory(0), memory(1)],
-            powers: Powers::START,
+            progress,
+            laid_out: false,
             order: (0..n).collect(),
             cuts,
-            step: 0,
             plateau: Plateau::START,
+            known: None,
+            evaluations: 0,
             lbfgs: match options.optimizer {
                 Optimizer::Lbfgs { memory } => Some(Lbfgs::new(memory as usize)),
                 _ => None,
@@ -447,7 +558,8 @@ impl<T: Scalar> Trainer<T> {
     }
 
     fn run(
-        mut self,
+        &mut self,
+        epochs: usize,
         network: &mut Network<T>,
         data: &Data<'_, T>,
         validation: Option<&Data<'_, T>>,
@@ -459,7 +571,7 @@ impl<T: Scalar> Trainer<T> {
             ended: Ended::Completed,
             epochs: 0,
             steps: 0,
-            best_epoch: 0,
+            best_epoch: self.progress.epochs,
             loss: f64::NAN,
             validation_loss: None,
             threads: shares,
@@ -467,7 +579,8 @@ impl<T: Scalar> Trainer<T> {
         let mut best = (f64::INFINITY, network.parameters.clone(), network.running.clone());
         let mut evaluation = None;
         let mut failure = None;
-        for epoch in 0..self.options.epochs {
+        let start = self.progress.epochs;
+        for epoch in start..start + epochs {
             let result = match self.lbfgs.take() {
                 None => self.epoch(epoch, network, data, processor, watch),
                 Some(mut lbfgs) => {
@@ -476,14 +589,15 @@ impl<T: Scalar> Trainer<T> {
                     result
                 }
             };
-            let (loss, learning_rate, ended) = match result {
+            let (loss, penalty, learning_rate, ended) = match result {
                 Ok(epoch) => epoch,
                 Err(error) => {
                     failure = Some(error);
                     break;
                 }
             };
-            (report.epochs, report.steps, report.loss) = (epoch + 1, self.step, loss);
+            self.progress.epochs = epoch + 1;
+            (report.epochs, report.steps, report.loss) = (epoch + 1, self.progress.steps, loss);
             let validation_loss = match validation {
                 Some(rows) => {
                     let workspace =
@@ -502,8 +616,9 @@ impl<T: Scalar> Trainer<T> {
             self.measure(network, processor);
             let facts = Epoch {
                 epoch: epoch + 1,
-                steps: self.step,
+                steps: self.progress.steps,
                 loss,
+                penalty,
                 validation_loss,
                 best: better,
                 learning_rate,
@@ -513,9 +628,10 @@ impl<T: Scalar> Trainer<T> {
                 layers: &self.layers,
                 start: &self.start,
             };
+            let stop = ended != Some(Ended::Stopped) && watch(Event::Epoch(&facts)).is_break();
             if let Some(ended) = ended {
                 report.ended = ended;
-            } else if watch(Event::Epoch(&facts)).is_break() {
+            } else if stop {
                 report.ended = Ended::Stopped;
             } else if self.options.patience.is_some_and(|patience| epoch + 1 - report.best_epoch >= patience.max(1)) {
                 report.ended = Ended::Patience;
@@ -523,9 +639,9 @@ impl<T: Scalar> Trainer<T> {
             if report.ended != Ended::Completed {
                 break;
             }
-            self.plateau.watch(&self.options.schedule, validation_loss.unwrap_or(loss));
+            self.progress.plateau *= self.plateau.watch(&self.options.schedule, validation_loss.unwrap_or(loss));
         }
-        if report.epochs > 0 && (validation.is_some() || failure.is_some()) {
+        if failure.is_some() || (report.epochs > start && validation.is_some()) {
             network.parameters.copy_from_slice(&best.1);
             network.running.copy_from_slice(&best.2);
         }
@@ -534,7 +650,7 @@ impl<T: Scalar> Trainer<T> {
 
     /// The rows in the order of an epoch.
     fn shuffle(&mut self, epoch: usize) {
-        if self.cuts.len() > 2 {
+        if self.cuts.len() > 2 && self.options.shuffle {
             for (i, row) in self.order.iter_mut().enumerate() {
                 *row = i;
             }
@@ -542,7 +658,7 @@ impl<T: Scalar> Trainer<T> {
         }
     }
 
-    /// One mini-batch: its loss, and η.
+    /// One mini-batch: its loss and penalty, and η.
     fn batch(
         &mut self,
         epoch: usize,
@@ -550,16 +666,18 @@ impl<T: Scalar> Trainer<T> {
         network: &mut Network<T>,
         data: &Data<'_, T>,
         processor: &Processor,
-    ) -> Result<(f64, f64), Error> {
-        let batches = self.cuts.len() - 1;
+    ) -> Result<(f64, f64, f64), Error> {
+        let steps = self.options.epochs.saturating_mul(self.cuts.len() - 1);
         let base = self.options.learning_rate.unwrap_or_else(|| self.options.optimizer.default_learning_rate());
-        let learning_rate =
-            base * self.plateau.factor * self.options.schedule.factor(self.step, self.options.epochs * batches, epoch);
+        let factor = self.options.schedule.factor(self.progress.steps.min(steps), steps, epoch);
+        let learning_rate = base * self.progress.plateau * factor;
         let cut = self.cuts[batch]..self.cuts[batch + 1];
-        Ok((self.one_step(epoch, cut, learning_rate, network, data, processor)?, learning_rate))
+        let (loss, penalty) = self.one_step(epoch, cut, learning_rate, network, data, processor)?;
+        Ok((loss, penalty, learning_rate))
     }
 
-    /// One pass over the data in mini-batches: the mean loss, the last η, and whether the watcher stopped it.
+    /// One pass over the data in mini-batches: the mean loss, the mean penalty, the last η, and whether the watcher
+    /// stopped it.
     fn epoch(
         &mut self,
         epoch: usize,
@@ -567,29 +685,30 @@ impl<T: Scalar> Trainer<T> {
         data: &Data<'_, T>,
         processor: &Processor,
         watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
-    ) -> Result<(f64, f64, Option<Ended>), Error> {
+    ) -> Result<(f64, f64, f64, Option<Ended>), Error> {
         self.shuffle(epoch);
-        let (mut sum, mut rows, mut rate) = (0.0, 0.0, 0.0);
+        let (mut sum, mut penalties, mut rows, mut rate) = (0.0, 0.0, 0.0, 0.0);
         let batches = self.cuts.len() - 1;
         for batch in 0..batches {
             if batch + 1 == batches {
                 self.before.copy_from_slice(&network.parameters);
             }
-            let (loss, learning_rate) = self.batch(epoch, batch, network, data, processor)?;
+            let (loss, penalty, learning_rate) = self.batch(epoch, batch, network, data, processor)?;
             if self.start.is_empty() {
                 self.sums.of(network.layers(), &self.workspace, &mut self.start);
             }
             let count = (self.cuts[batch + 1] - self.cuts[batch]) as f64;
-            (sum, rows, rate) = (sum + loss * count, rows + count, learning_rate);
-            let event = Event::Step { epoch: epoch + 1, step: self.step, loss, learning_rate };
+            (sum, penalties, rows) = (sum + loss * count, penalties + penalty * count, rows + count);
+            rate = learning_rate;
+            let event = Event::Step { epoch: epoch + 1, step: self.progress.steps, loss, learning_rate };
             if watch(event).is_break() {
-                return Ok((sum / rows, rate, Some(Ended::Stopped)));
+                return Ok((sum / rows, penalties / rows, rate, Some(Ended::Stopped)));
             }
         }
-        Ok((sum / rows, rate, None))
+        Ok((sum / rows, penalties / rows, rate, None))
     }
 
-    /// Gradient, penalties, clipping, update: J before the step.
+    /// Gradient, penalties, clipping, update: J and ½α‖W‖²/Σw before the step.
     fn one_step(
         &mut self,
         epoch: usize,
@@ -598,14 +717,14 @@ impl<T: Scalar> Trainer<T> {
         network: &mut Network<T>,
         data: &Data<'_, T>,
         processor: &Processor,
-    ) -> Result<f64, Error> {
+    ) -> Result<(f64, f64), Error> {
         let batch = &self.order[cut];
-        let mode = Mode::Training { seed: self.options.seed, step: self.step as u64 };
+        let mode = Mode::Training { seed: self.options.seed, step: self.progress.steps as u64 };
         let (options, workspace) = (&self.options, &mut self.workspace);
-        let (laid_out, gradient) = (self.step > 0, &mut self.gradient[..]);
+        let (laid_out, gradient) = (std::mem::replace(&mut self.laid_out, true), &mut self.gradient[..]);
         let loss =
             loss_and_deltas(network, &options.loss, data, Some(batch), mode, workspace, processor, gradient, laid_out);
-        self.step += 1;
+        self.progress.steps += 1;
         if !loss.is_finite() {
             let (layer, rows) = workspace.first_not_finite(5);
             let operands = workspace.operands(network, layer, rows.first().copied());
@@ -613,12 +732,17 @@ impl<T: Scalar> Trainer<T> {
             return Err(Error::NotFinite {
                 what: "the loss",
                 epoch: epoch + 1,
-                step: self.step,
+                step: self.progress.steps,
                 layer,
                 rows,
                 operands,
             });
         }
+        let alpha = match options.alpha {
+            0.0 => 0.0,
+            alpha => alpha / data.weight(batch),
+        };
+        let penalty = half_squares(network, alpha, processor.instruction_set());
         for k in 0..network.layers().len() {
             let Layer::BatchNorm { momentum, .. } = network.layers()[k] else { continue };
             let slot = &network.slots[k];
@@ -626,17 +750,20 @@ impl<T: Scalar> Trainer<T> {
                 .split_at_mut(slot.running_mean.len());
             batch_norm::update_running(momentum, workspace.rows(), workspace.batch_statistics(k), (mean, variance));
         }
-        self.powers = self.powers.next(&options.optimizer);
+        let [first, second] = self.progress.powers;
+        let powers = Powers(first, second).next(&options.optimizer);
+        self.progress.powers = [powers.0, powers.1];
         let rule = Rule {
             options,
             learning_rate,
             decay: options.weight_decay.unwrap_or_else(|| options.optimizer.default_weight_decay()),
-            powers: self.powers,
+            l2: options.l2 + alpha,
+            powers,
             shorten: None,
             set: processor.instruction_set(),
         };
         let (plan, parameters) = network.plan_and_parameters_mut();
-        let [first, second] = &mut self.memories;
+        let [first, second] = &mut self.progress.memories;
         match options.clip_norm {
             None => {
                 gradient_phase(plan, workspace, processor, [parameters, gradient, first, second], |mut stretch| {
@@ -654,7 +781,7 @@ impl<T: Scalar> Trainer<T> {
                 update_phase(plan.layout, workspace, processor, numbers, |stretch| rule.update(stretch));
             }
         }
-        Ok(loss)
+        Ok((loss, penalty))
     }
 
     /// One iteration of L-BFGS on all rows; the loss and gradient include the L2 penalty, the loss that is told does not.
@@ -666,50 +793,68 @@ impl<T: Scalar> Trainer<T> {
         data: &Data<'_, T>,
         processor: &Processor,
         watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
-    ) -> Result<(f64, f64, Option<Ended>), Error> {
-        let (options, l2) = (&self.options, self.options.l2);
-        let mode = Mode::Training { seed: options.seed, step: 0 };
-        let workspace = &mut self.workspace;
-        let mut at = network.clone();
-        let penalty = |network: &Network<T>, gradient: Option<&mut [T]>| {
-            let mut sum = 0.0;
-            let mut gradient = gradient;
-            for segment in network.layout().segments().iter().filter(|segment| segment.role == Role::Weights) {
-                let w = &network.parameters[segment.range.clone()];
-                sum += 0.5 * l2 * dot(processor.instruction_set(), w, w).to_f64();
-                if let Some(gradient) = gradient.as_deref_mut() {
-                    for (g, &w) in gradient[segment.range.clone()].iter_mut().zip(w) {
-                        *g = T::from_f64(l2).fma(w, *g);
-                    }
-                }
-            }
-            sum
+    ) -> Result<(f64, f64, f64, Option<Ended>), Error> {
+        let (options, limits) = (&self.options, self.options.limits);
+        let l2 = match options.alpha {
+            0.0 => options.l2,
+            alpha => options.l2 + alpha / data.weight(&self.order),
         };
+        let mode = Mode::Training { seed: options.seed, step: 0 };
+        let (workspace, evaluations) = (&mut self.workspace, &mut self.evaluations);
+        let mut at = network.clone();
+        let plain = std::cell::Cell::new(f64::NAN);
         let mut evaluate = |theta: &[T], gradient: &mut [T]| {
+            *evaluations += 1;
             at.parameters.copy_from_slice(theta);
             let loss = loss_and_gradient(&at, &options.loss, data, None, mode, workspace, processor, gradient);
-            loss + penalty(&at, Some(gradient))
+            plain.set(loss);
+            for segment in at.layout().segments().iter().filter(|segment| segment.role == Role::Weights) {
+                let w = &at.parameters[segment.range.clone()];
+                for (g, &w) in gradient[segment.range.clone()].iter_mut().zip(w) {
+                    *g = T::from_f64(l2).fma(w, *g);
+                }
+            }
+            loss + half_squares(&at, l2, processor.instruction_set())
         };
-        let start = evaluate(&network.parameters.clone(), &mut self.gradient);
-        let plain = start - penalty(network, None);
+        // The step before left the gradient at the parameters.
+        let (before, start) = match self.known {
+            Some(known) => known,
+            None => {
+                let start = evaluate(&network.parameters, &mut self.gradient);
+                (plain.get(), start)
+            }
+        };
         if !start.is_finite() {
             let (layer, rows) = self.workspace.first_not_finite(5);
             let operands = self.workspace.operands(network, layer, rows.first().copied());
-            let step = self.step + 1;
+            let step = self.progress.steps + 1;
             return Err(Error::NotFinite { what: "the loss", epoch: epoch + 1, step, layer, rows, operands });
         }
         self.before.copy_from_slice(&network.parameters);
-        let stepped = lbfgs.step(&mut network.parameters, &mut self.gradient, start, evaluate);
-        self.step += 1;
+        let stepped = lbfgs.step(&mut network.parameters, &mut self.gradient, start, &mut evaluate);
         if self.start.is_empty() {
             self.sums.of(network.layers(), &self.workspace, &mut self.start);
         }
         let ended = match stepped {
-            Step::Moved(_) => None,
             Step::Converged => Some(Ended::Converged),
+            Step::Moved(objective) => {
+                self.known = Some((if objective == start { before } else { plain.get() }, objective));
+                let size = objective.abs().max(start.abs()).max(1.0);
+                let largest = self.gradient.iter().fold(0.0, |most: f64, g| f64::max(most, g.to_f64().abs()));
+                let limited = limits != Limits::default() && objective < start;
+                if limits.evaluations.is_some_and(|most| self.evaluations >= most) {
+                    Some(Ended::Spent)
+                } else if limited && (largest <= limits.gradient || start - objective <= limits.decrease * size) {
+                    Some(Ended::Converged)
+                } else {
+                    None
+                }
+            }
         };
-        let event = Event::Step { epoch: epoch + 1, step: self.step, loss: plain, learning_rate: 1.0 };
-        Ok((plain, 1.0, ended.or(watch(event).is_break().then_some(Ended::Stopped))))
+        self.progress.steps += 1;
+        let event = Event::Step { epoch: epoch + 1, step: self.progress.steps, loss: before, learning_rate: 1.0 };
+        let stopped = watch(event).is_break().then_some(Ended::Stopped);
+        Ok((before, start - before, 1.0, ended.or(stopped)))
     }
 
     /// Gradient norms, updates and what the layers gave in the last step.
@@ -736,10 +881,25 @@ impl<T: Scalar> Trainer<T> {
     }
 }
 
+/// ½λ‖W‖², segment by segment.
+fn half_squares<T: Scalar>(network: &Network<T>, l2: f64, set: InstructionSet) -> f64 {
+    if l2 == 0.0 {
+        return 0.0;
+    }
+    let weights = network.layout().segments().iter().filter(|segment| segment.role == Role::Weights);
+    let parameters = network.parameters();
+    weights.fold(0.0, |sum, segment| {
+        let w = &parameters[segment.range.clone()];
+        sum + 0.5 * l2 * dot(set, w, w).to_f64()
+    })
+}
+
 /// What a step does with every stretch of the gradient.
 struct Rule<'a> {
     options: &'a Options,
     learning_rate: f64,
+    /// λ of the whole L2 penalty of this step.
+    l2: f64,
     /// λ of the decoupled weight decay.
     decay: f64,
     powers: Powers,
@@ -751,7 +911,8 @@ struct Rule<'a> {
 impl Rule<'_> {
     /// Adds the penalties' derivatives, λw and λ·sign(w), to the gradient, and cuts it to the largest value.
     fn penalise<T: Scalar>(&self, stretch: &mut Stretch<'_, T>) {
-        let Options { l1, l2, clip_value, .. } = *self.options;
+        let Options { l1, clip_value, .. } = *self.options;
+        let l2 = self.l2;
         let factor = stretch.segment.decay_factor;
         if (l1 != 0.0 || l2 != 0.0) && factor != 0.0 {
             let penalty = Penalty { l1: l1 * factor, l2: l2 * factor, w: stretch.parameters, g: stretch.gradient };

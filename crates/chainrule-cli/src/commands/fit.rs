@@ -447,7 +447,7 @@ fn summary_text(fitted: &Fitted, name: &str, fingerprint: &Value, data: &Path, s
             Ended::Completed => "",
             Ended::Patience => "; stopped: no improvement",
             Ended::Stopped => "; interrupted",
-            Ended::Converged => "; converged",
+            Ended::Converged | Ended::Spent => "; converged",
         }
     );
     if let Some(found) = &fitted.cross_validation {

@@ -501,7 +501,8 @@ impl Step {
         let t = T::from_f64;
         let [n, outputs] = self.widths;
         let mut y = vec![T::ZERO; self.members[1] * outputs];
-        let rows = |y: &mut [T], f: &dyn Fn(usize, &[T], &mut [T])| {
+        type OneRow<'f, T> = &'f dyn Fn(usize, &[T], &mut [T]);
+        let rows = |y: &mut [T], f: OneRow<'_, T>| {
             let pairs = x.chunks_exact(n).zip(y.chunks_exact_mut(outputs));
             pairs.enumerate().for_each(|(m, (x, y))| f(m, x, y));
         };

@@ -455,6 +455,12 @@ fn train(text: &mut String, model: &Model, program: &Program) {
             format!("torch.optim.RMSprop(groups, lr={rate}, alpha={}, eps={})", number(rho), number(epsilon))
         }
         Optimizer::Adam(m) | Optimizer::AdamW(m) => format!("torch.optim.AdamW(groups, lr={rate}, {})", moments(m)),
+        Optimizer::AdamHat(m) => {
+            format!(
+                "torch.optim.AdamW(groups, lr={rate}, {})  # eps beside the corrected root, not the raw one",
+                moments(m)
+            )
+        }
         Optimizer::Lbfgs { memory } => {
             format!("torch.optim.LBFGS(network.parameters(), history_size={memory}, line_search_fn=\"strong_wolfe\")")
         }

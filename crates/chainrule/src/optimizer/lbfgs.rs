@@ -77,7 +77,9 @@ impl<T: Scalar> Lbfgs<T> {
         }
         // Steepest descent has no scale: start with a step of length at most 1.
         let first = if self.pairs.is_empty() { (1.0 / (-slope).sqrt()).min(1.0) } else { 1.0 };
+        let last = std::cell::Cell::new(f64::NAN);
         let mut at = |alpha: f64| {
+            last.set(alpha);
             let alpha = T::from_f64(alpha);
             for ((theta, &start), &d) in parameters.iter_mut().zip(&start).zip(&direction) {
                 *theta = alpha.fma(d, start);
@@ -96,7 +98,9 @@ impl<T: Scalar> Lbfgs<T> {
             self.pairs.clear();
             return Step::Moved(loss);
         };
-        at(alpha);
+        if last.get() != alpha {
+            at(alpha);
+        }
         let s: Vec<T> = parameters.iter().zip(&start).map(|(&new, &old)| new - old).collect();
         let y: Vec<T> = gradient.iter().zip(&start_gradient).map(|(&new, &old)| new - old).collect();
         let curvature = dot(&s, &y).to_f64();

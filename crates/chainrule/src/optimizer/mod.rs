@@ -38,6 +38,9 @@ pub enum Optimizer {
     /// (`adam:beta1:beta2:epsilon`, 0.9, 0.999 and 1e-8) m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²;
     /// θ ← θ − η·m̂/(√v̂ + ε), m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ) (Kingma & Ba 2015; ε outside the root, as PyTorch).
     Adam(Moments),
+    /// (`adam_hat:beta1:beta2:epsilon`) Adam with ε̂ beside √v instead of √v̂, θ ← θ − η·√(1 − β₂ᵗ)/(1 − β₁ᵗ)·m/(√v + ε̂): the
+    /// order that Kingma & Ba remark on before their section 2.1, as scikit-learn computes.
+    AdamHat(Moments),
     /// (`adamw:beta1:beta2:epsilon`) Adam whose weight decay is 0.01 unless another is given.
     AdamW(Moments),
     /// (`lbfgs:memory`, 10) limited-memory BFGS with a strong Wolfe line search on the full batch (Nocedal & Wright
@@ -65,7 +68,7 @@ impl Default for Moments {
     }
 }
 
-const NAMES: [&str; 7] = ["gradient_descent", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lbfgs"];
+const NAMES: [&str; 8] = ["gradient_descent", "momentum", "nesterov", "rmsprop", "adam", "adam_hat", "adamw", "lbfgs"];
 
 impl Optimizer {
     /// The weight decay λ where none is given.
@@ -77,7 +80,7 @@ impl Optimizer {
     pub fn default_learning_rate(&self) -> f64 {
         match self {
             Self::GradientDescent | Self::Momentum { .. } | Self::Nesterov { .. } => 0.01,
-            Self::RmsProp { .. } | Self::Adam(_) | Self::AdamW(_) => 0.001,
+            Self::RmsProp { .. } | Self::Adam(_) | Self::AdamHat(_) | Self::AdamW(_) => 0.001,
             Self::Lbfgs { .. } => 1.0,
         }
     }
@@ -87,7 +90,7 @@ impl Optimizer {
         match self {
             Self::GradientDescent | Self::Lbfgs { .. } => 0,
             Self::Momentum { .. } | Self::Nesterov { .. } | Self::RmsProp { .. } => 1,
-            Self::Adam(_) | Self::AdamW(_) => 2,
+            Self::Adam(_) | Self::AdamHat(_) | Self::AdamW(_) => 2,
         }
     }
 }
@@ -112,11 +115,11 @@ pub(crate) struct Update<'a, T> {
 pub(crate) struct Powers(pub(crate) f64, pub(crate) f64);
 
 impl Powers {
-    pub(crate) const START: Self = Self(1.0, 1.0);
-
     pub(crate) fn next(self, optimizer: &Optimizer) -> Self {
         match optimizer {
-            Optimizer::Adam(m) | Optimizer::AdamW(m) => Self(self.0 * m.beta1, self.1 * m.beta2),
+            Optimizer::Adam(m) | Optimizer::AdamHat(m) | Optimizer::AdamW(m) => {
+                Self(self.0 * m.beta1, self.1 * m.beta2)
+            }
             _ => self,
         }
     }
@@ -155,10 +158,13 @@ impl<T: Scalar> Kernel<T> for Update<'_, T> {
                     [moved(theta, g / (s.sqrt() + epsilon)), s]
                 });
             }
-            Optimizer::Adam(moments) | Optimizer::AdamW(moments) => {
+            Optimizer::Adam(moments) | Optimizer::AdamHat(moments) | Optimizer::AdamW(moments) => {
                 let Moments { beta1, beta2, epsilon } = moments;
                 let rate = v.of(self.learning_rate / (1.0 - self.powers.0));
-                let root = v.of(1.0 / (1.0 - self.powers.1).sqrt());
+                let root = 1.0 / (1.0 - self.powers.1).sqrt();
+                let hat = matches!(self.optimizer, Optimizer::AdamHat(_));
+                let epsilon = if hat { epsilon * root } else { epsilon };
+                let root = v.of(root);
                 let (b1, r1) = (v.of(beta1), v.of(1.0 - beta1));
                 let (b2, r2, epsilon) = (v.of(beta2), v.of(1.0 - beta2), v.of(epsilon));
                 each(v, [g], [theta, first, second], |[g], [theta, m, s]| {
@@ -187,6 +193,7 @@ impl FromStr for Optimizer {
             "nesterov" => (Self::Nesterov { mu: share(0, 0.9)? }, 1),
             "rmsprop" => (Self::RmsProp { rho: share(0, 0.99)?, epsilon: epsilon(1)? }, 2),
             "adam" => (Self::Adam(moments()?), 3),
+            "adam_hat" => (Self::AdamHat(moments()?), 3),
             "adamw" => (Self::AdamW(moments()?), 3),
             "lbfgs" => {
                 let memory = |x: f64| (1.0..=1000.0).contains(&x) && x.trunc() == x;
@@ -208,6 +215,7 @@ impl fmt::Display for Optimizer {
             Self::Nesterov { mu } => spell(f, "nesterov", &[(*mu, 0.9)]),
             Self::RmsProp { rho, epsilon } => spell(f, "rmsprop", &[(*rho, 0.99), (*epsilon, 1e-8)]),
             Self::Adam(m) => spell(f, "adam", &moments(m)),
+            Self::AdamHat(m) => spell(f, "adam_hat", &moments(m)),
             Self::AdamW(m) => spell(f, "adamw", &moments(m)),
             Self::Lbfgs { memory } => spell(f, "lbfgs", &[(*memory, 10.0)]),
         }
@@ -227,7 +235,7 @@ mod tests {
     fn decayed<const N: usize>(name: &str, weight_decay: f64, gradients: [f64; N]) -> [f64; N] {
         let optimizer: Optimizer = name.parse().unwrap();
         let (mut theta, mut first, mut second) = ([1.0], [0.0], [0.0]);
-        let mut powers = Powers::START;
+        let mut powers = Powers(1.0, 1.0);
         gradients.map(|g| {
             powers = powers.next(&optimizer);
             let update = Update {
@@ -305,6 +313,12 @@ mod tests {
             theta
         });
         assert_near(steps("adam", gradients), expected);
+    }
+
+    #[test]
+    fn adam_hat_adds_epsilon_to_the_root_that_is_not_corrected() {
+        // β₁ = 0.5, β₂ = 0.75, ε̂ = 1, g = 2: m = 1, v = 1; 0.1·√0.25/0.5·1/(√1 + 1) = 0.05, where Adam steps 0.1·2/(2 + 1).
+        assert_near(steps("adam_hat:0.5:0.75:1", [2.0]), [0.95]);
     }
 
     #[test]

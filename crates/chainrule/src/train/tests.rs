@@ -151,3 +151,132 @@ fn a_plateau_lowers_the_rate_when_patience_is_over() {
     train(&mut network, &Data::new(x.view(), y.view()), None, &options, &Processor::new(1), &mut watch).unwrap();
     assert_eq!(rates, [0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125]);
 }
+
+#[test]
+fn n_calls_of_one_epoch_are_one_call_of_n() {
+    let (x, y) = (numbers::<f64>(50, 4, 1), numbers::<f64>(50, 2, 2));
+    let data = Data::new(x.view(), y.view());
+    for optimizer in ["gradient_descent", "nesterov", "adam_hat", "adamw"] {
+        let options = Options {
+            optimizer: optimizer.parse().unwrap(),
+            schedule: "inverse_scaling".parse().unwrap(),
+            epochs: 4,
+            batch_size: Some(8),
+            alpha: 0.1,
+            seed: 3,
+            ..Options::default()
+        };
+        let start = network::<f64>(4, "dense:5 tanh dropout:0.3 dense:2");
+        let (mut whole, mut piecewise) = (start.clone(), start);
+        let processor = Processor::new(1);
+        train(&mut whole, &data, None, &options, &processor, &mut silent).unwrap();
+        let mut progress = Progress::new();
+        for epoch in 1..=4 {
+            let call = resume(&mut piecewise, &data, None, &options, &mut progress, 1, &processor, &mut silent);
+            assert_eq!(call.unwrap().epochs, epoch);
+        }
+        assert_eq!((progress.epochs, progress.steps), (4, 28));
+        assert_eq!(whole.parameters(), piecewise.parameters(), "{optimizer}");
+    }
+}
+
+#[test]
+fn another_optimizer_s_progress_is_refused() {
+    let (x, y) = (numbers::<f64>(9, 3, 1), numbers::<f64>(9, 1, 2));
+    let data = Data::new(x.view(), y.view());
+    let mut network = network::<f64>(3, "dense:1");
+    let mut progress = Progress::new();
+    let adam = Options::default();
+    let plain = Options { optimizer: Optimizer::GradientDescent, ..Options::default() };
+    let processor = Processor::new(1);
+    resume(&mut network, &data, None, &adam, &mut progress, 1, &processor, &mut silent).unwrap();
+    let error = resume(&mut network, &data, None, &plain, &mut progress, 1, &processor, &mut silent).unwrap_err();
+    assert_eq!(error.to_string(), "the optimizer's memory: expected 0, got 4");
+}
+
+#[test]
+fn alpha_is_an_l2_penalty_divided_by_the_batch_s_weight() {
+    // Nine rows in batches of 3: α/3 in every step, so α = 0.6 is l2 = 0.2 to the last bit.
+    let (x, y) = (numbers::<f64>(9, 3, 1), numbers::<f64>(9, 1, 2));
+    let data = Data::new(x.view(), y.view());
+    let run = |alpha, l2| {
+        let mut network = network::<f64>(3, "dense:1");
+        let options = Options { alpha, l2, batch_size: Some(3), epochs: 2, shuffle: false, ..Options::default() };
+        let mut penalties = Vec::new();
+        let mut watch = |event: Event<'_>| {
+            if let Event::Epoch(epoch) = event {
+                penalties.push(epoch.penalty);
+            }
+            ControlFlow::Continue(())
+        };
+        train(&mut network, &data, None, &options, &Processor::new(1), &mut watch).unwrap();
+        (network.parameters().to_vec(), penalties)
+    };
+    let (divided, penalties) = run(0.6, 0.0);
+    assert_eq!(divided, run(0.0, 0.6 / 3.0).0);
+    assert!(penalties.iter().all(|&penalty| penalty > 0.0));
+    // One step: ½α‖W‖²/Σw of the start.
+    let w = network::<f64>(3, "dense:1").weights(0).as_slice().to_vec();
+    let mut first = network::<f64>(3, "dense:1");
+    let options = Options { alpha: 0.6, batch_size: None, epochs: 1, ..Options::default() };
+    let mut watch = |event: Event<'_>| {
+        if let Event::Epoch(epoch) = event {
+            let expected = 0.5 * 0.6 / 9.0 * w.iter().map(|w| w * w).sum::<f64>();
+            assert!((epoch.penalty - expected).abs() <= 1e-15 * expected, "{} is not {expected}", epoch.penalty);
+        }
+        ControlFlow::Continue(())
+    };
+    train(&mut first, &data, None, &options, &Processor::new(1), &mut watch).unwrap();
+}
+
+#[test]
+fn without_shuffling_every_epoch_has_the_rows_order() {
+    // Gradient descent over batches of one row, by hand: θ ← θ − η(θx − y)x, rows 0, 1, 2 and again.
+    let x = Matrix::from_rows(&[[1.0], [2.0], [-1.0]]);
+    let y = Matrix::from_rows(&[[0.5], [-1.0], [2.0]]);
+    let mut network = Network::<f64>::zeros(1, vec!["dense:1".parse().unwrap()]).unwrap();
+    let options = Options {
+        optimizer: Optimizer::GradientDescent,
+        learning_rate: Some(0.25),
+        batch_size: Some(1),
+        epochs: 2,
+        shuffle: false,
+        ..Options::default()
+    };
+    train(&mut network, &Data::new(x.view(), y.view()), None, &options, &Processor::new(1), &mut silent).unwrap();
+    let (mut w, mut b) = (0.0_f64, 0.0_f64);
+    for i in [0, 1, 2, 0, 1, 2] {
+        let delta = w * x[(i, 0)] + b - y[(i, 0)];
+        (w, b) = (w - 0.25 * delta * x[(i, 0)], b - 0.25 * delta);
+    }
+    assert!((network.parameters()[0] - w).abs() < 1e-15 && (network.parameters()[1] - b).abs() < 1e-15);
+}
+
+#[test]
+fn lbfgs_ends_at_its_limits() {
+    let (x, y) = (numbers::<f64>(60, 3, 1), numbers::<f64>(60, 1, 2));
+    let data = Data::new(x.view(), y.view());
+    let run = |limits| {
+        let options = Options {
+            optimizer: Optimizer::Lbfgs { memory: 10.0 },
+            epochs: 500,
+            batch_size: None,
+            limits,
+            ..Options::default()
+        };
+        let mut network = network::<f64>(3, "dense:6 tanh dense:1");
+        train(&mut network, &data, None, &options, &Processor::new(1), &mut silent).unwrap()
+    };
+    let near = run(Limits { gradient: 1e-3, ..Limits::default() });
+    assert_eq!(near.ended, Ended::Converged);
+    let nearer = run(Limits { decrease: 1e-9, ..Limits::default() });
+    assert_eq!(nearer.ended, Ended::Converged);
+    assert!(near.epochs < nearer.epochs, "{} and {}", near.epochs, nearer.epochs);
+    let spent = run(Limits { evaluations: Some(5), ..Limits::default() });
+    assert_eq!(spent.ended, Ended::Spent);
+    assert!(spent.epochs <= 5);
+    let mut network = network::<f64>(3, "dense:1");
+    let options = Options { limits: Limits { gradient: 1.0, ..Limits::default() }, ..Options::default() };
+    let error = train(&mut network, &data, None, &options, &Processor::new(1), &mut silent).unwrap_err();
+    assert_eq!(error.to_string(), "limits: expected lbfgs, whose limits they are, got adam");
+}
