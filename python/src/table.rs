@@ -83,6 +83,9 @@ fn from_arrow(frame: &Bound<'_, PyAny>) -> PyResult<Vec<Column>> {
     Ok(columns.collect())
 }
 
+/// Predictions, quantiles, and what is to be told.
+type Predicted<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<f64>>, Vec<String>);
+
 /// The cells of a column so far.
 enum Cells {
     /// Only missing ones.
@@ -94,11 +97,14 @@ enum Cells {
 impl Cells {
     fn append(&mut self, array: &ArrayRef) -> Result<(), String> {
         let more = match read(array)? {
-            Self::Empty(rows) => match self {
-                Self::Empty(before) => return Ok(*before += rows),
-                Self::Numbers(numbers) => return Ok(numbers.resize(numbers.len() + rows, f64::NAN)),
-                Self::Texts(texts) => return Ok(texts.resize(texts.len() + rows, None)),
-            },
+            Self::Empty(rows) => {
+                match self {
+                    Self::Empty(before) => *before += rows,
+                    Self::Numbers(numbers) => numbers.resize(numbers.len() + rows, f64::NAN),
+                    Self::Texts(texts) => texts.resize(texts.len() + rows, None),
+                }
+                return Ok(());
+            }
             more => more,
         };
         if let Self::Empty(rows) = *self {
@@ -258,12 +264,7 @@ impl Model {
     }
 
     /// Numbers or each class's probability, [rows, 1 or classes]; quantiles, [rows, levels]; notes.
-    fn predict<'py>(
-        &self,
-        py: Python<'py>,
-        table: &Table,
-        threads: usize,
-    ) -> PyResult<(Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<f64>>, Vec<String>)> {
+    fn predict<'py>(&self, py: Python<'py>, table: &Table, threads: usize) -> PyResult<Predicted<'py>> {
         let predicted = py.detach(|| {
             let processor = processor(if table.0.rows() < 256 { 1 } else { threads });
             self.0.predict(&table.0, None, &processor)

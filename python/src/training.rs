@@ -14,6 +14,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::ops::ControlFlow;
 
+/// Inputs, targets and weights of some rows.
+type Given<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);
+
 /// Trains `epochs` more epochs; `parameters`, `running` and `progress` are changed in place.
 ///
 /// Returns what the last epoch was like, with "ended" and the loss of the `validation` rows afterwards. A loss that is not finite is a `FloatingPointError`; an exception
@@ -27,7 +30,7 @@ pub(crate) fn train<'py>(
     parameters: &Bound<'py, PyAny>,
     running: &Bound<'py, PyAny>,
     data: (Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>),
-    validation: Option<(Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)>,
+    validation: Option<Given<'py>>,
     given: &Bound<'py, PyDict>,
     progress: &Bound<'py, PyDict>,
     epochs: usize,
@@ -67,7 +70,7 @@ fn train_in<'py, T: Number>(
     parameters: &Bound<'py, PyAny>,
     running: &Bound<'py, PyAny>,
     data: (Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>),
-    validation: Option<(Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)>,
+    validation: Option<Given<'py>>,
     given: &Bound<'py, PyDict>,
     kept: &Bound<'py, PyDict>,
     epochs: usize,
