@@ -255,7 +255,7 @@ fn what_does_not_fit_a_state_dict_is_said_in_one_line() {
         ("linear,relu,linear --columns a", "columns: expected 2, which the first layer takes, got 1"),
         ("linear,relu,linear --loss cross_entropy", "cross_entropy"),
         ("linear,relu,linear --labels a,b", "which have none"),
-        ("linear,rleu,linear", "did you mean `relu`?"),
+        ("linear,rleu,linear", "did you mean `elu`?"),
         ("linear,relu,linear --target a,b", "gives 1 numbers"),
     ] {
         let error = folder.error(&format!("import net.safetensors --layers {layers} -o m.safetensors"));

@@ -253,7 +253,7 @@ fn metadata(
         _ => 0,
     };
     let expected = match &import.loss {
-        Loss::CrossEntropy { .. } => outputs,
+        Loss::CrossEntropy { .. } => outputs.max(2),
         Loss::Quantile { levels } => levels.len(),
         _ => import.targets.len(),
     };
