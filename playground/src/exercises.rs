@@ -58,7 +58,10 @@ const FORWARD_LINES: [Blank; 6] = [
         before: "Z1 = ",
         solution: "X @ W1 + b1",
         mistakes: &[
-            ("X @ W1", "The bias is missing. It is 0 in the tutorial's network, so the number is right there; on another network it is not: Z = X W + b."),
+            (
+                "X @ W1",
+                "The bias is missing. It is 0 in the tutorial's network, so the number is right there; on another network it is not: Z = X W + b.",
+            ),
             ("X @ W1 - b1", "The bias is added, not subtracted."),
             ("np.fmax(0, X @ W1 + b1)", "That is X1 already: the receptor Z1 comes before the activation."),
         ],
@@ -80,7 +83,10 @@ const FORWARD_LINES: [Blank; 6] = [
         before: "Z2 = ",
         solution: "X1 @ W2 + b2",
         mistakes: &[
-            ("X1 @ W2", "The bias is missing. It is 0 in the tutorial's network, so the number is right there; on another network it is not."),
+            (
+                "X1 @ W2",
+                "The bias is missing. It is 0 in the tutorial's network, so the number is right there; on another network it is not.",
+            ),
             ("Z1 @ W2 + b2", "That passes on the receptors Z1. What neurons send is X1, after the activation."),
             ("X1 @ W2 - b2", "The bias is added, not subtracted."),
         ],
@@ -100,7 +106,10 @@ const FORWARD_LINES: [Blank; 6] = [
         before: "Z3 = ",
         solution: "X2 @ W3 + b3",
         mistakes: &[
-            ("X2 @ W3", "The bias is missing. It is 0 in the tutorial's network, so the number is right there; on another network it is not."),
+            (
+                "X2 @ W3",
+                "The bias is missing. It is 0 in the tutorial's network, so the number is right there; on another network it is not.",
+            ),
             ("Z2 @ W3 + b3", "That passes on the receptors Z2. What neurons send is X2, after the activation."),
         ],
     },
@@ -109,7 +118,10 @@ const FORWARD_LINES: [Blank; 6] = [
         before: "X3 = ",
         solution: "Z3",
         mistakes: &[
-            ("np.fmax(0, Z3)", "The output has the identity, not relu: with relu the network could never predict a number below 0. On the tutorial's rows both give the same."),
+            (
+                "np.fmax(0, Z3)",
+                "The output has the identity, not relu: with relu the network could never predict a number below 0. On the tutorial's rows both give the same.",
+            ),
             ("X2", "The output neuron's own receptor is Z3."),
         ],
     },
@@ -188,7 +200,10 @@ const CODED: [Coded; 8] = [
                 solution: "np.ones_like(z)",
                 mistakes: &[
                     ("z", "That is the function; its slope is the same everywhere."),
-                    ("1 + 0 * z.sum()", "The number is right, but the answer must have z's shape: an array of ones, np.ones_like(z)."),
+                    (
+                        "1 + 0 * z.sum()",
+                        "The number is right, but the answer must have z's shape: an array of ones, np.ones_like(z).",
+                    ),
                     ("np.zeros_like(z)", "A constant has the slope 0; the identity rises by 1 for every 1."),
                     ("z > 0", "That is relu's derivative; the identity rises below 0 as well."),
                 ],
@@ -207,13 +222,19 @@ const CODED: [Coded; 8] = [
                 before: "return ",
                 solution: "np.mean((a - Y) ** 2) / 2",
                 mistakes: &[
-                    ("np.mean((a - Y) ** 2)", "The ½ is missing: J = 1/(2n) Σ (ŷ − y)². It is there so that the derivative has no 2."),
+                    (
+                        "np.mean((a - Y) ** 2)",
+                        "The ½ is missing: J = 1/(2n) Σ (ŷ − y)². It is there so that the derivative has no 2.",
+                    ),
                     ("np.sum((a - Y) ** 2) / 2", "That is a sum over the rows; J is a mean: divide by n."),
                     ("np.sum((a - Y) ** 2)", "That is a plain sum; J is half a mean: 1/(2n) Σ (ŷ − y)²."),
                     ("np.mean(a - Y) / 2", "The differences are not squared: errors up and down would cancel."),
                     ("np.mean(np.abs(a - Y)) / 2", "That is half the mean absolute error; J squares the differences."),
                     ("(a - Y) ** 2 / 2", "That is each row's own cost; J is one number, their mean."),
-                    ("np.mean((a - Y)) ** 2 / 2", "The mean is taken before the square: errors up and down cancel. Square first."),
+                    (
+                        "np.mean((a - Y)) ** 2 / 2",
+                        "The mean is taken before the square: errors up and down cancel. Square first.",
+                    ),
                 ],
             },
             Blank {
@@ -244,9 +265,15 @@ const CODED: [Coded; 8] = [
                 solution: "range(1, self.L)",
                 mistakes: &[
                     ("range(self.L)", "Layer 0 is the input: no weights arrive at it. Begin at 1."),
-                    ("range(1, self.L - 1)", "The output layer is left out: range already ends before its second number."),
+                    (
+                        "range(1, self.L - 1)",
+                        "The output layer is left out: range already ends before its second number.",
+                    ),
                     ("range(1, self.L + 1)", "One layer too many: layers_dims has no element self.L."),
-                    ("range(0, self.L - 1)", "Layer 0 has no weights, and the output layer is left out: 1 to self.L − 1."),
+                    (
+                        "range(0, self.L - 1)",
+                        "Layer 0 has no weights, and the output layer is left out: 1 to self.L − 1.",
+                    ),
                 ],
             },
             Blank {
@@ -254,12 +281,30 @@ const CODED: [Coded; 8] = [
                 before: "self.params[f'W{l}'] = ",
                 solution: "rng.normal(scale=0.001, size=(layers_dims[l - 1], layers_dims[l]))",
                 mistakes: &[
-                    ("rng.normal(scale=0.001, size=(layers_dims[l], layers_dims[l - 1]))", "The shape is turned round: a row for each neuron of the layer before, a column for each of this one."),
-                    ("rng.normal(size=(layers_dims[l - 1], layers_dims[l]))", "The scale is missing: without it the deviation is 1, a thousand times too much."),
-                    ("rng.normal(0.001, size=(layers_dims[l - 1], layers_dims[l]))", "The first argument is the mean; the deviation is `scale=0.001`."),
-                    ("rng.normal(scale=0.001 ** 2, size=(layers_dims[l - 1], layers_dims[l]))", "scale is the deviation σ, not the variance σ²."),
-                    ("np.zeros((layers_dims[l - 1], layers_dims[l]))", "With all weights equal, all neurons of a layer stay equal for ever. Draw them."),
-                    ("rng.uniform(0, 0.001, size=(layers_dims[l - 1], layers_dims[l]))", "The weights are drawn from a normal distribution: rng.normal."),
+                    (
+                        "rng.normal(scale=0.001, size=(layers_dims[l], layers_dims[l - 1]))",
+                        "The shape is turned round: a row for each neuron of the layer before, a column for each of this one.",
+                    ),
+                    (
+                        "rng.normal(size=(layers_dims[l - 1], layers_dims[l]))",
+                        "The scale is missing: without it the deviation is 1, a thousand times too much.",
+                    ),
+                    (
+                        "rng.normal(0.001, size=(layers_dims[l - 1], layers_dims[l]))",
+                        "The first argument is the mean; the deviation is `scale=0.001`.",
+                    ),
+                    (
+                        "rng.normal(scale=0.001 ** 2, size=(layers_dims[l - 1], layers_dims[l]))",
+                        "scale is the deviation σ, not the variance σ².",
+                    ),
+                    (
+                        "np.zeros((layers_dims[l - 1], layers_dims[l]))",
+                        "With all weights equal, all neurons of a layer stay equal for ever. Draw them.",
+                    ),
+                    (
+                        "rng.uniform(0, 0.001, size=(layers_dims[l - 1], layers_dims[l]))",
+                        "The weights are drawn from a normal distribution: rng.normal.",
+                    ),
                 ],
             },
             Blank {
@@ -267,9 +312,18 @@ const CODED: [Coded; 8] = [
                 before: "self.params[f'b{l}'] = ",
                 solution: "np.zeros((1, layers_dims[l]))",
                 mistakes: &[
-                    ("np.zeros((layers_dims[l], 1))", "A bias vector is one row here, (1, n): so it is repeated for every row of Z."),
-                    ("np.zeros((1, layers_dims[l - 1]))", "There is a bias for each neuron of this layer, not of the one before."),
-                    ("np.zeros(layers_dims[l])", "The numbers are right, but give it the shape (1, n), so that it is a row and its gradient has the same shape."),
+                    (
+                        "np.zeros((layers_dims[l], 1))",
+                        "A bias vector is one row here, (1, n): so it is repeated for every row of Z.",
+                    ),
+                    (
+                        "np.zeros((1, layers_dims[l - 1]))",
+                        "There is a bias for each neuron of this layer, not of the one before.",
+                    ),
+                    (
+                        "np.zeros(layers_dims[l])",
+                        "The numbers are right, but give it the shape (1, n), so that it is a row and its gradient has the same shape.",
+                    ),
                     ("np.ones((1, layers_dims[l]))", "Biases begin at 0."),
                     ("0", "One 0 would do for one neuron; there is a bias for each: np.zeros((1, layers_dims[l]))."),
                 ],
@@ -293,9 +347,18 @@ const CODED: [Coded; 8] = [
                 solution: "outputs[f'x{l-1}'] @ self.params[f'W{l}'] + self.params[f'b{l}']",
                 mistakes: &[
                     ("outputs[f'x{l-1}'] @ self.params[f'W{l}']", "The bias is missing: + self.params[f'b{l}']."),
-                    ("X @ self.params[f'W{l}'] + self.params[f'b{l}']", "X is the input of layer 1 only; layer l takes what layer l − 1 sends: outputs[f'x{l-1}']."),
-                    ("outputs[f'z{l-1}'] @ self.params[f'W{l}'] + self.params[f'b{l}']", "What a neuron sends is x, after its activation, not its receptor z."),
-                    ("self.a[l]['activation'](outputs[f'x{l-1}'] @ self.params[f'W{l}'] + self.params[f'b{l}'])", "That is x already: the receptor comes before the activation."),
+                    (
+                        "X @ self.params[f'W{l}'] + self.params[f'b{l}']",
+                        "X is the input of layer 1 only; layer l takes what layer l − 1 sends: outputs[f'x{l-1}'].",
+                    ),
+                    (
+                        "outputs[f'z{l-1}'] @ self.params[f'W{l}'] + self.params[f'b{l}']",
+                        "What a neuron sends is x, after its activation, not its receptor z.",
+                    ),
+                    (
+                        "self.a[l]['activation'](outputs[f'x{l-1}'] @ self.params[f'W{l}'] + self.params[f'b{l}'])",
+                        "That is x already: the receptor comes before the activation.",
+                    ),
                     ("outputs[f'x{l-1}'] @ self.params[f'W{l}'] - self.params[f'b{l}']", "The bias is added."),
                 ],
             },
@@ -305,9 +368,18 @@ const CODED: [Coded; 8] = [
                 solution: "self.a[l]['activation'](outputs[f'z{l}'])",
                 mistakes: &[
                     ("outputs[f'z{l}']", "The activation is missing: self.a[l]['activation']( … )."),
-                    ("self.a[l]['derivative'](outputs[f'z{l}'])", "That is the derivative; the forward pass needs the function itself."),
-                    ("np.maximum(0, outputs[f'z{l}'])", "relu is only one activation: each layer has its own in self.a[l]."),
-                    ("self.a[l]['activation'](outputs[f'x{l-1}'])", "The activation takes layer l's own receptor, outputs[f'z{l}']."),
+                    (
+                        "self.a[l]['derivative'](outputs[f'z{l}'])",
+                        "That is the derivative; the forward pass needs the function itself.",
+                    ),
+                    (
+                        "np.maximum(0, outputs[f'z{l}'])",
+                        "relu is only one activation: each layer has its own in self.a[l].",
+                    ),
+                    (
+                        "self.a[l]['activation'](outputs[f'x{l-1}'])",
+                        "The activation takes layer l's own receptor, outputs[f'z{l}'].",
+                    ),
                 ],
             },
         ],
@@ -339,8 +411,14 @@ const CODED: [Coded; 8] = [
                 before: "derivatives[f'db{l}'] = ",
                 solution: "np.sum(derivatives[f'dZ{l}'], axis=0, keepdims=True)",
                 mistakes: &[
-                    ("np.sum(derivatives[f'dZ{l}'])", "That adds up everything to one number; each neuron has its own bias: axis=0 sums over the rows."),
-                    ("np.sum(derivatives[f'dZ{l}'], axis=1, keepdims=True)", "axis=1 sums over the neurons; the rows are axis 0."),
+                    (
+                        "np.sum(derivatives[f'dZ{l}'])",
+                        "That adds up everything to one number; each neuron has its own bias: axis=0 sums over the rows.",
+                    ),
+                    (
+                        "np.sum(derivatives[f'dZ{l}'], axis=1, keepdims=True)",
+                        "axis=1 sums over the neurons; the rows are axis 0.",
+                    ),
                     ("derivatives[f'dZ{l}']", "There is a row for each sample still: sum over the rows."),
                 ],
             },
@@ -361,7 +439,10 @@ const CODED: [Coded; 8] = [
                 id: "coef",
                 before: "coef = ",
                 solution: "self.forward_pass(X, training=True)",
-                mistakes: &[("self.forward_pass(X)", "Without training=True only the predictions come back; the backward pass needs every z and x.")],
+                mistakes: &[(
+                    "self.forward_pass(X)",
+                    "Without training=True only the predictions come back; the backward pass needs every z and x.",
+                )],
             },
             Blank {
                 id: "derivatives",
@@ -375,10 +456,22 @@ const CODED: [Coded; 8] = [
                 solution: "learning_rate * derivatives[f'dW{l}']",
                 mistakes: &[
                     ("derivatives[f'dW{l}']", "The learning rate is missing: the step would be far too long."),
-                    ("-learning_rate * derivatives[f'dW{l}']", "-= subtracts already: with another minus the weights climb, and J grows."),
-                    ("learning_rate * self.params[f'W{l}']", "That shrinks the weights; the step goes along the gradient, derivatives[f'dW{l}']."),
-                    ("learning_rate * derivatives[f'dW{l}'] / X.shape[0]", "The 1/n is in the derivative already: the step is n times too short."),
-                    ("self.params[f'W{l}'] - learning_rate * derivatives[f'dW{l}']", "-= subtracts already: write only what is subtracted."),
+                    (
+                        "-learning_rate * derivatives[f'dW{l}']",
+                        "-= subtracts already: with another minus the weights climb, and J grows.",
+                    ),
+                    (
+                        "learning_rate * self.params[f'W{l}']",
+                        "That shrinks the weights; the step goes along the gradient, derivatives[f'dW{l}'].",
+                    ),
+                    (
+                        "learning_rate * derivatives[f'dW{l}'] / X.shape[0]",
+                        "The 1/n is in the derivative already: the step is n times too short.",
+                    ),
+                    (
+                        "self.params[f'W{l}'] - learning_rate * derivatives[f'dW{l}']",
+                        "-= subtracts already: write only what is subtracted.",
+                    ),
                 ],
             },
             Blank {
@@ -387,9 +480,15 @@ const CODED: [Coded; 8] = [
                 solution: "learning_rate * derivatives[f'db{l}']",
                 mistakes: &[
                     ("derivatives[f'db{l}']", "The learning rate is missing."),
-                    ("-learning_rate * derivatives[f'db{l}']", "-= subtracts already: with another minus the biases climb."),
+                    (
+                        "-learning_rate * derivatives[f'db{l}']",
+                        "-= subtracts already: with another minus the biases climb.",
+                    ),
                     ("0", "The biases learn too: learning_rate * derivatives[f'db{l}']."),
-                    ("learning_rate * derivatives[f'dW{l}']", "That is the weights' gradient; the biases have their own, derivatives[f'db{l}']."),
+                    (
+                        "learning_rate * derivatives[f'dW{l}']",
+                        "That is the weights' gradient; the biases have their own, derivatives[f'db{l}'].",
+                    ),
                 ],
             },
         ],
@@ -407,7 +506,9 @@ pub(crate) fn exercise(id: &str) -> Result<Json, Fault> {
         let mut fields: Vec<Json> = (by_hand.factors.iter().enumerate())
             .map(|(n, factor)| json!({"id": format!("f{n}"), "label": factor.derivative, "solution": factor.formula}))
             .collect();
-        fields.push(json!({"id": "result", "label": format!("∂J/∂{}", by_hand.symbol), "solution": by_hand.result_formula()}));
+        fields.push(
+            json!({"id": "result", "label": format!("∂J/∂{}", by_hand.symbol), "solution": by_hand.result_formula()}),
+        );
         let hints = [
             "Each factor is one of three kinds: ∂x/∂z is the activation's slope, ∂z/∂w the neuron that the weight multiplies, ∂z/∂x the weight in between. The first is x⁽³⁾₁ − y₁.".to_owned(),
             format!("In symbols they are, in order: {}.", by_hand.factors.iter().map(|factor| factor.term.clone()).collect::<Vec<_>>().join(", ")),
@@ -419,7 +520,10 @@ pub(crate) fn exercise(id: &str) -> Result<Json, Fault> {
         }));
     }
     if id == "1n" {
-        let fields: Vec<Json> = forward_numbers()?.into_iter().map(|(symbol, _, formula, _)| json!({"id": symbol, "label": symbol, "solution": formula})).collect();
+        let fields: Vec<Json> = forward_numbers()?
+            .into_iter()
+            .map(|(symbol, _, formula, _)| json!({"id": symbol, "label": symbol, "solution": formula}))
+            .collect();
         return Ok(json!({
             "id": id, "kind": "hand", "title": "Row 1 by hand", "fields": fields,
             "task": "x = (6.1, 8.7). Take the weights from Figure 8; all biases are 0. Numbers or formulas, as 0.06*6.1.",
@@ -427,8 +531,11 @@ pub(crate) fn exercise(id: &str) -> Result<Json, Fault> {
         }));
     }
     let coded = CODED.iter().find(|coded| coded.id == id).ok_or_else(|| Fault(format!("there is no exercise {id}")))?;
-    let fields: Vec<Json> =
-        coded.blanks.iter().map(|blank| json!({"id": blank.id, "label": blank.before, "solution": blank.solution})).collect();
+    let fields: Vec<Json> = coded
+        .blanks
+        .iter()
+        .map(|blank| json!({"id": blank.id, "label": blank.before, "solution": blank.solution}))
+        .collect();
     Ok(json!({
         "id": id, "kind": "code", "title": coded.title, "task": coded.task, "code": coded.code, "fields": fields, "hints": coded.hints,
     }))
@@ -445,7 +552,8 @@ pub(crate) fn check(id: &str, answers: &Json) -> Result<Json, Fault> {
     } else if id == "1n" {
         (check_numbers(&answer)?, None)
     } else {
-        let coded = CODED.iter().find(|coded| coded.id == id).ok_or_else(|| Fault(format!("there is no exercise {id}")))?;
+        let coded =
+            CODED.iter().find(|coded| coded.id == id).ok_or_else(|| Fault(format!("there is no exercise {id}")))?;
         match id {
             "1" => (check_forward(coded, &answer)?, None),
             "5" => check_relu(coded, &answer)?,
@@ -471,9 +579,15 @@ fn value(matrix: &Matrix<f64>) -> Value {
 }
 
 /// A hidden network on which every factor counts, and its rows: weights and biases from `default_rng`.
-fn hidden(widths: [usize; 4], rows: usize, activation: &Activation, seed: u64) -> (Network<f64>, Matrix<f64>, Matrix<f64>) {
+fn hidden(
+    widths: [usize; 4],
+    rows: usize,
+    activation: &Activation,
+    seed: u64,
+) -> (Network<f64>, Matrix<f64>, Matrix<f64>) {
     let mut rng = default_rng(seed);
-    let mut draw = |n: usize, low: f64, high: f64| -> Vec<f64> { (0..n).map(|_| low + (high - low) * rng.random_f64()).collect() };
+    let mut draw =
+        |n: usize, low: f64, high: f64| -> Vec<f64> { (0..n).map(|_| low + (high - low) * rng.random_f64()).collect() };
     let mut network =
         Network::mlp(widths[0], &widths[1..3], widths[3], activation, None, seed).expect("a sound architecture");
     let parameters = draw(network.parameters().len(), -0.9, 0.9);
@@ -486,9 +600,25 @@ fn hidden(widths: [usize; 4], rows: usize, activation: &Activation, seed: u64) -
 /// The tutorial's shape with other numbers: every receptor of row 1 above 0, no factor 0, no two alike.
 fn open_network() -> (Network<f64>, Matrix<f64>, Matrix<f64>) {
     let (mut network, _, _) = hidden([2, 3, 2, 1], 2, &Activation::Relu, 5);
-    let numbers = [0.31, 0.47, 0.59, 0.23, 0.67, 0.41, 0.07, 0.11, 0.05, 0.37, 0.53, 0.71, 0.29, 0.43, 0.61, 0.13, 0.17, 0.83, 0.73, 0.19];
+    let numbers = [
+        0.31, 0.47, 0.59, 0.23, 0.67, 0.41, 0.07, 0.11, 0.05, 0.37, 0.53, 0.71, 0.29, 0.43, 0.61, 0.13, 0.17, 0.83,
+        0.73, 0.19,
+    ];
     network.parameters_mut().copy_from_slice(&numbers);
     (network, Matrix::from_rows(&[[1.3, 0.9], [0.7, 1.1]]), Matrix::from_rows(&[[5.2], [1.7]]))
+}
+
+/// Where a formula by hand must be right as well: a network on which every neuron is open, and one on which all hidden
+/// ones are shut, so that z is not x.
+fn others() -> Result<[Names; 2], Fault> {
+    let (open, x, y) = open_network();
+    let mut shut = open.clone();
+    for segment in &open.layout().segments()[..4] {
+        if segment.name != "2.weight" {
+            shut.parameters_mut()[segment.range.clone()].iter_mut().for_each(|w| *w = -*w);
+        }
+    }
+    Ok([names_of(&open, &x, &y)?, names_of(&shut, &x, &y)?])
 }
 
 /// X, Y, W1, b1, Z1, X1, … of a network over rows.
@@ -531,7 +661,9 @@ fn judge(blank: &Blank, text: &str, all: &[Names]) -> Said {
             right += 1;
             continue;
         }
-        let is = |mistake: &str| evaluate(mistake, names).and_then(|value| value.array()).is_ok_and(|wrong| close(&got, &wrong, 1e-9));
+        let is = |mistake: &str| {
+            evaluate(mistake, names).and_then(|value| value.array()).is_ok_and(|wrong| close(&got, &wrong, 1e-9))
+        };
         if let Some((_, text)) = blank.mistakes.iter().find(|(mistake, _)| is(mistake)) {
             return Said(if right > 0 { "unsure" } else { "bad" }, (*text).to_owned());
         }
@@ -539,7 +671,10 @@ fn judge(blank: &Blank, text: &str, all: &[Names]) -> Said {
             return Said("bad", format!("The shape is {}, expected {}.", got.shape_text(), expected.shape_text()));
         }
         if right > 0 {
-            return Said("unsure", "Right for the tutorial's numbers, but only there: on another network it differs.".into());
+            return Said(
+                "unsure",
+                "Right for the tutorial's numbers, but only there: on another network it differs.".into(),
+            );
         }
         return Said("bad", nearest(&got, &expected));
     }
@@ -548,7 +683,8 @@ fn judge(blank: &Blank, text: &str, all: &[Names]) -> Said {
 
 /// A hint from the numbers alone.
 fn nearest(got: &Array, expected: &Array) -> String {
-    let at = got.data.iter().zip(&expected.data).position(|(a, b)| (a - b).abs() > 1e-9 * b.abs().max(1e-9)).unwrap_or(0);
+    let at =
+        got.data.iter().zip(&expected.data).position(|(a, b)| (a - b).abs() > 1e-9 * b.abs().max(1e-9)).unwrap_or(0);
     let (a, b) = (got.data[at], expected.data[at]);
     let ratio = a / b;
     let place = if expected.shape.is_empty() { String::new() } else { format!(" (first at element {})", at + 1) };
@@ -629,7 +765,8 @@ impl ByHand {
     }
 
     fn result_formula(&self) -> String {
-        let product = |path: &Vec<usize>| path.iter().map(|at| self.factors[*at].formula.clone()).collect::<Vec<_>>().join(" * ");
+        let product =
+            |path: &Vec<usize>| path.iter().map(|at| self.factors[*at].formula.clone()).collect::<Vec<_>>().join(" * ");
         self.paths.iter().map(product).collect::<Vec<_>>().join(" + ")
     }
 }
@@ -650,7 +787,10 @@ fn part(derivative: &str, term: &str, value: f64) -> Part {
         ('J', _) => (
             "(X3[0, 0] - Y[0, 0])".to_owned(),
             vec![
-                ("Y[0, 0] - X3[0, 0]".into(), "The sign is turned round: J = ½(x⁽³⁾₁ − y₁)² has the derivative x⁽³⁾₁ − y₁.".into()),
+                (
+                    "Y[0, 0] - X3[0, 0]".into(),
+                    "The sign is turned round: J = ½(x⁽³⁾₁ − y₁)² has the derivative x⁽³⁾₁ − y₁.".into(),
+                ),
                 ("2 * (X3[0, 0] - Y[0, 0])".into(), "There is a 2 too many: the ½ of J cancels it.".into()),
                 ("(X3[0, 0] - Y[0, 0]) ** 2 / 2".into(), "That is J itself, not its derivative.".into()),
                 ("(X3[0, 0] - Y[0, 0]) ** 2".into(), "The square is gone once the derivative is taken.".into()),
@@ -666,7 +806,10 @@ fn part(derivative: &str, term: &str, value: f64) -> Part {
                 mistakes.push(("0".to_owned(), "The output has the identity, whose slope is 1 everywhere.".to_owned()));
                 mistakes.push((cell('z', l, k), "That is the receptor; the slope of the identity is 1.".into()));
             } else {
-                mistakes.push((format!("1 - ({} > 0)", cell('z', l, k)), format!("relu's slope is 1 where z is above 0, else 0. Look at z⁽{}⁾ of this neuron.", raised(l))));
+                mistakes.push((
+                    format!("1 - ({} > 0)", cell('z', l, k)),
+                    format!("relu's slope is 1 where z is above 0, else 0. Look at z⁽{}⁾ of this neuron.", raised(l)),
+                ));
                 mistakes.push((cell('x', l, k), "That is the neuron's value, a(z); the slope a′(z) is 0 or 1.".into()));
                 mistakes.push((cell('z', l, k), "That is the receptor z; the slope a′(z) is 0 or 1.".into()));
             }
@@ -675,7 +818,8 @@ fn part(derivative: &str, term: &str, value: f64) -> Part {
         ('z', 'x') => {
             let (l, to, from) = (a.1, a.2[0], b.2[0]);
             let w = |i: usize, j: usize| format!("W{l}[{}, {}]", i - 1, j - 1);
-            let mut mistakes = vec![(cell('x', l - 1, from), "That is the neuron; ∂z/∂x is the weight between them.".to_owned())];
+            let mut mistakes =
+                vec![(cell('x', l - 1, from), "That is the neuron; ∂z/∂x is the weight between them.".to_owned())];
             for i in 1..=widths[l - 1] {
                 for j in 1..=widths[l] {
                     if (i, j) == (to, from) && (i, j) != (from, to) {
@@ -689,12 +833,24 @@ fn part(derivative: &str, term: &str, value: f64) -> Part {
         }
         _ => {
             let (l, from) = (b.1, b.2[0]);
-            let mut mistakes = vec![(format!("W{l}[{}, {}]", from - 1, b.2[1] - 1), "That is the weight itself; z changes by the neuron that the weight multiplies.".to_owned())];
+            let mut mistakes = vec![(
+                format!("W{l}[{}, {}]", from - 1, b.2[1] - 1),
+                "That is the weight itself; z changes by the neuron that the weight multiplies.".to_owned(),
+            )];
             for i in (1..=widths[l - 1]).filter(|i| *i != from) {
-                mistakes.push((cell('x', l - 1, i), format!("That is another neuron of layer {}: the weight starts at neuron {from}.", l - 1)));
+                mistakes.push((
+                    cell('x', l - 1, i),
+                    format!("That is another neuron of layer {}: the weight starts at neuron {from}.", l - 1),
+                ));
             }
             if l > 1 {
-                mistakes.push((cell('z', l - 1, from), format!("That is the receptor z⁽{}⁾; the weight multiplies the neuron x, after the activation.", raised(l - 1))));
+                mistakes.push((
+                    cell('z', l - 1, from),
+                    format!(
+                        "That is the receptor z⁽{}⁾; the weight multiplies the neuron x, after the activation.",
+                        raised(l - 1)
+                    ),
+                ));
             }
             let other = cell('x', l, b.2[1]);
             mistakes.push((other, format!("That is a neuron of layer {l}; the weight starts in layer {}.", l - 1)));
@@ -711,8 +867,7 @@ fn raised(l: usize) -> char {
 fn check_by_hand(by_hand: &ByHand, answer: &dyn Fn(&str) -> String) -> Result<Vec<(String, Said)>, Fault> {
     let (x, y) = example::data();
     let first = names_of(&example::figure_8(), &x, &y)?;
-    let (network, x, y) = open_network();
-    let other = names_of(&network, &x, &y)?;
+    let other = others()?;
     let mut said = Vec::new();
     for (n, part) in by_hand.factors.iter().enumerate() {
         let id = format!("f{n}");
@@ -725,11 +880,17 @@ fn check_by_hand(by_hand: &ByHand, answer: &dyn Fn(&str) -> String) -> Result<Ve
     if by_hand.paths.len() > 1 {
         for (n, path) in by_hand.paths.iter().enumerate() {
             let product = path.iter().map(|at| by_hand.factors[*at].formula.clone()).collect::<Vec<_>>().join(" * ");
-            mistakes.push((product, format!("That is the path number {} alone; the derivative is the sum over both.", n + 1)));
+            mistakes.push((
+                product,
+                format!("That is the path number {} alone; the derivative is the sum over both.", n + 1),
+            ));
         }
     }
     mistakes.push((format!("-({})", by_hand.result_formula()), "The sign is turned round.".into()));
-    mistakes.push((format!("({}) / 10", by_hand.result_formula()), "Only row 1 counts here: nothing is divided by the ten rows.".into()));
+    mistakes.push((
+        format!("({}) / 10", by_hand.result_formula()),
+        "Only row 1 counts here: nothing is divided by the ten rows.".into(),
+    ));
     let mut judged = judge_number(&text, &by_hand.result_formula(), by_hand.value, &mistakes, &first, &other);
     if judged.0 == "bad" && all_right && judged.1.starts_with("That is not") {
         judged.1 = if by_hand.paths.len() > 1 {
@@ -749,7 +910,7 @@ fn judge_number(
     expected: f64,
     mistakes: &[(String, String)],
     first: &Names,
-    other: &Names,
+    others: &[Names; 2],
 ) -> Said {
     if text.is_empty() {
         return Said("empty", String::new());
@@ -772,20 +933,20 @@ fn judge_number(
     };
     if !near(got, expected, 2e-3) {
         // A formula says more on the other network, where no two numbers are alike.
-        let seen = if formula_given { single(text, other).ok().and_then(|got| find(got, other)) } else { None };
+        let seen =
+            if formula_given { single(text, &others[0]).ok().and_then(|got| find(got, &others[0])) } else { None };
         let text = seen.or_else(|| find(got, first)).unwrap_or_else(|| match near(got, expected, 0.03) {
             true => format!("Nearly: give one digit more than {}.", number(got, 6)),
             false => "That is not it.".into(),
         });
         return Said("bad", text);
     }
-    if formula_given {
-        match (single(text, other), single(formula, other)) {
-            (Ok(got), Ok(right)) if !near(got, right, 1e-9) => {
-                let text = find(got, other).unwrap_or_else(|| "The formula is another one.".into());
-                return Said("unsure", format!("The number is right, but by luck: on a network without zeros it differs. {text}"));
-            }
-            _ => {}
+    for other in others.iter().filter(|_| formula_given) {
+        if let (Ok(got), Ok(right)) = (single(text, other), single(formula, other))
+            && !near(got, right, 1e-9)
+        {
+            let text = find(got, other).unwrap_or_else(|| "The formula is another one.".into());
+            return Said("unsure", format!("The number is right, but by luck: on another network it differs. {text}"));
         }
     }
     Said("good", String::new())
@@ -821,13 +982,23 @@ fn forward_numbers() -> Result<Vec<Numbered>, Fault> {
             let up = raised(l);
             let mut mistakes = vec![
                 (format!("-({before}[0] @ W{l}[:, {}])", j - 1), "The sign is turned round.".to_owned()),
-                (format!("{before}[0, 0] * W{l}[0, {}]", j - 1), "That is the first signal alone; add the others.".into()),
+                (
+                    format!("{before}[0, 0] * W{l}[0, {}]", j - 1),
+                    "That is the first signal alone; add the others.".into(),
+                ),
                 (format!("{before}[1] @ W{l}[:, {}]", j - 1), "Those are the numbers of row 2; row 1 is meant.".into()),
             ];
             if l > 1 {
-                mistakes.push((format!("Z{}[0] @ W{l}[:, {}]", l - 1, j - 1), "That adds up receptors; what neurons send is x, after the activation.".into()));
+                mistakes.push((
+                    format!("Z{}[0] @ W{l}[:, {}]", l - 1, j - 1),
+                    "That adds up receptors; what neurons send is x, after the activation.".into(),
+                ));
             }
-            push(format!("z⁽{up}⁾{}", low(j)), format!("{before}[0] @ W{l}[:, {}] + b{l}[0, {}]", j - 1, j - 1), mistakes)?;
+            push(
+                format!("z⁽{up}⁾{}", low(j)),
+                format!("{before}[0] @ W{l}[:, {}] + b{l}[0, {}]", j - 1, j - 1),
+                mistakes,
+            )?;
         }
         for j in 1..=width {
             let (up, z) = (raised(l), format!("Z{l}[0, {}]", j - 1));
@@ -838,7 +1009,10 @@ fn forward_numbers() -> Result<Vec<Numbered>, Fault> {
                 vec![
                     (z.clone(), "The activation is missing: max{0, z}.".into()),
                     ("0".into(), "This receptor is above 0, so the neuron sends it on.".into()),
-                    (format!("({z} > 0)"), "That is relu's slope; the neuron sends z itself where it is above 0.".into()),
+                    (
+                        format!("({z} > 0)"),
+                        "That is relu's slope; the neuron sends z itself where it is above 0.".into(),
+                    ),
                 ]
             };
             push(format!("x⁽{up}⁾{}", low(j)), formula, mistakes)?;
@@ -854,8 +1028,7 @@ fn low(i: usize) -> char {
 fn check_numbers(answer: &dyn Fn(&str) -> String) -> Result<Vec<(String, Said)>, Fault> {
     let (x, y) = example::data();
     let first = names_of(&example::figure_8(), &x, &y)?;
-    let (network, x, y) = open_network();
-    let other = names_of(&network, &x, &y)?;
+    let other = others()?;
     let judged = forward_numbers()?.into_iter().map(|(symbol, value, formula, mistakes)| {
         let said = judge_number(&answer(&symbol), &formula, value, &mistakes, &first, &other);
         (symbol, said)
@@ -931,7 +1104,8 @@ fn check_relu(coded: &Coded, answer: &dyn Fn(&str) -> String) -> Result<Judged, 
             evaluate(&slope, &Names::from([("z".into(), z)]))
         });
         if let Ok(found) = backward(&network, &x, &y, &BACKWARD, Some(&function)) {
-            verdict = diagnosis(&network, &x, &y, &found)?.map(|text| format!("In a backward pass it would show like this. {}.", capital(&text)));
+            verdict = diagnosis(&network, &x, &y, &found)?
+                .map(|text| format!("In a backward pass it would show like this. {}.", capital(&text)));
         }
     }
     Ok((said, verdict))
@@ -965,7 +1139,9 @@ fn check_cost(coded: &Coded, answer: &dyn Fn(&str) -> String) -> Result<Judged, 
         {
             let found = from_delta(&network, &names, delta)?;
             verdict = diagnosis(&network, &x, &y, &found)?.map(|text| capital(&text));
-            if let (Some(text), "It is" | "The shape" | "Right for") = (&verdict, slope.1.split(' ').take(2).collect::<Vec<_>>().join(" ").as_str()) {
+            if let (Some(text), "It is" | "The shape" | "Right for") =
+                (&verdict, slope.1.split(' ').take(2).collect::<Vec<_>>().join(" ").as_str())
+            {
                 slope = Said(slope.0, text.clone());
                 verdict = None;
             }
@@ -986,7 +1162,12 @@ fn from_delta(network: &Network<f64>, names: &Names, delta: Array) -> Result<Fou
     for l in (1..=last).rev() {
         let get = |text: &str, names: &Names| evaluate(text, names).and_then(|value| value.array()).map_err(Fault);
         let delta = get("d", &names)?;
-        found.push((l, delta, get(&format!("X{}.T @ d", l - 1), &names)?, get("np.sum(d, axis=0, keepdims=True)", &names)?));
+        found.push((
+            l,
+            delta,
+            get(&format!("X{}.T @ d", l - 1), &names)?,
+            get("np.sum(d, axis=0, keepdims=True)", &names)?,
+        ));
         if l > 1 {
             // tanh′ = 1 − tanh².
             let next = get(&format!("d @ W{l}.T * (1 - X{} ** 2)", l - 1), &names)?;
@@ -1008,7 +1189,9 @@ fn generator(seed: u64) -> (Value, Rc<RefCell<Generator>>) {
             if let Some((key, _)) = named.iter().find(|(key, _)| !names.contains(&key.as_str()) && key != "size") {
                 return Err(format!("rng takes {}, {} and size, not `{key}`", names[0], names[1]));
             }
-            let argument = |name: &str, place: usize| named.iter().find(|(key, _)| key == name).map(|(_, v)| v).or_else(|| given.get(place));
+            let argument = |name: &str, place: usize| {
+                named.iter().find(|(key, _)| key == name).map(|(_, v)| v).or_else(|| given.get(place))
+            };
             let number = |name: &str, place: usize, usual: f64| match argument(name, place) {
                 Some(value) => value.array().map(|array| array.data[0]),
                 None => Ok(usual),
@@ -1238,7 +1421,8 @@ fn check_backward(coded: &Coded, answer: &dyn Fn(&str) -> String) -> Result<Judg
         let judged = match backward(&network, &x, &y, &formulas, None) {
             Err((_, error)) => Said("bad", format!("{}.", capital(&error))),
             Ok(found) => {
-                let part = |one: &(usize, Array, Array, Array)| [one.1.clone(), one.2.clone(), one.3.clone()][n].clone();
+                let part =
+                    |one: &(usize, Array, Array, Array)| [one.1.clone(), one.2.clone(), one.3.clone()][n].clone();
                 let hidden_right = found.iter().zip(&right).all(|(got, right)| close(&part(got), &part(right), 1e-9));
                 let shapes = found.iter().zip(&right).find(|(got, right)| part(got).shape != part(right).shape);
                 if hidden_right {
@@ -1247,17 +1431,30 @@ fn check_backward(coded: &Coded, answer: &dyn Fn(&str) -> String) -> Result<Judg
                     let known = blank.mistakes.iter().find(|(mistake, _)| {
                         let mut formulas = BACKWARD;
                         formulas[n] = mistake;
-                        backward(&network, &x, &y, &formulas, None)
-                            .is_ok_and(|wrong| wrong.iter().zip(&found).all(|(wrong, got)| close(&part(wrong), &part(got), 1e-9)))
+                        backward(&network, &x, &y, &formulas, None).is_ok_and(|wrong| {
+                            wrong.iter().zip(&found).all(|(wrong, got)| close(&part(wrong), &part(got), 1e-9))
+                        })
                     });
                     match (known, shapes) {
                         (Some((_, text)), _) => Said("bad", (*text).to_owned()),
-                        (None, Some((got, right))) if n == 2 && part(got).data.len() == part(right).data.len() => {
-                            Said("bad", format!("The numbers are summed rightly, but the shape is {}, expected {}: keepdims=True keeps the row.", part(got).shape_text(), part(right).shape_text()))
-                        }
+                        (None, Some((got, right))) if n == 2 && part(got).data.len() == part(right).data.len() => Said(
+                            "bad",
+                            format!(
+                                "The numbers are summed rightly, but the shape is {}, expected {}: keepdims=True keeps the row.",
+                                part(got).shape_text(),
+                                part(right).shape_text()
+                            ),
+                        ),
                         (None, shapes) => match (diagnosis(&network, &x, &y, &found)?, shapes) {
                             (Some(text), _) => Said("bad", capital(&text)),
-                            (None, Some((got, right))) => Said("bad", format!("The shape is {}, expected {}.", part(got).shape_text(), part(right).shape_text())),
+                            (None, Some((got, right))) => Said(
+                                "bad",
+                                format!(
+                                    "The shape is {}, expected {}.",
+                                    part(got).shape_text(),
+                                    part(right).shape_text()
+                                ),
+                            ),
                             (None, None) => Said("bad", "The numbers differ from the library's.".into()),
                         },
                     }
@@ -1270,11 +1467,15 @@ fn check_backward(coded: &Coded, answer: &dyn Fn(&str) -> String) -> Result<Judg
         said.push((blank.id.to_owned(), judged));
     }
     let verdict = match verdicts.len() {
-        0 if said.iter().all(|(_, Said(state, _))| *state == "good") => {
-            Some("Your backward pass gives the library's gradient on a hidden network: tanh, two outputs, five rows.".to_owned())
-        }
+        0 if said.iter().all(|(_, Said(state, _))| *state == "good") => Some(
+            "Your backward pass gives the library's gradient on a hidden network: tanh, two outputs, five rows."
+                .to_owned(),
+        ),
         0 => None,
-        _ => Some("Tried on a hidden network (3-4-3-2, tanh, five rows), each line by itself with the others right.".to_owned()),
+        _ => Some(
+            "Tried on a hidden network (3-4-3-2, tanh, five rows), each line by itself with the others right."
+                .to_owned(),
+        ),
     };
     Ok((said, verdict))
 }
@@ -1295,7 +1496,8 @@ fn looped(formulas: &[String; 4]) -> Result<Vec<f64>, (usize, String)> {
                     return Err("forward_pass takes X here".into());
                 }
                 let training = named.iter().find(|(key, _)| key == "training").map(|(_, v)| v).or_else(|| given.get(1));
-                let training = training.map(|value| value.array()).transpose()?.is_some_and(|array| array.data[0] != 0.0);
+                let training =
+                    training.map(|value| value.array()).transpose()?.is_some_and(|array| array.data[0] != 0.0);
                 let all = coefficients(&now, &rows).map_err(|fault| fault.0)?;
                 Ok(if training { Value::Named(all) } else { all["x3"].clone() })
             }),
@@ -1325,18 +1527,28 @@ fn looped(formulas: &[String; 4]) -> Result<Vec<f64>, (usize, String)> {
         for (n, name) in [(0, "coef"), (1, "derivatives")] {
             let value = evaluate(&formulas[n], &names).map_err(|error| (n, error))?;
             if n == 0 && !matches!(value, Value::Named(_)) {
-                return Err((0, "without training=True only the predictions come back; the backward pass needs every z and x".into()));
+                return Err((
+                    0,
+                    "without training=True only the predictions come back; the backward pass needs every z and x"
+                        .into(),
+                ));
             }
             names.insert(name.into(), value);
         }
         for l in 1..=last {
             names.insert("l".into(), Value::number(l as f64));
             for (n, segment) in [(2, 2 * (l - 1)), (3, 2 * (l - 1) + 1)] {
-                let change = evaluate(&formulas[n], &names).and_then(|value| value.array()).map_err(|error| (n, error))?;
+                let change =
+                    evaluate(&formulas[n], &names).and_then(|value| value.array()).map_err(|error| (n, error))?;
                 let range = network.layout().segments()[segment].range.clone();
                 let numbers = &mut network.parameters_mut()[range];
                 if change.data.len() != numbers.len() && change.data.len() != 1 {
-                    return Err((n, format!("a change of shape {} does not fit the parameters", change.shape_text())));
+                    let (whose, key) = if n == 2 { ("weights", "dW") } else { ("biases", "db") };
+                    let shape = change.shape_text();
+                    return Err((
+                        n,
+                        format!("{shape} is not the {whose}' shape; their gradient is derivatives[f'{key}{{l}}']"),
+                    ));
                 }
                 numbers.iter_mut().enumerate().for_each(|(i, w)| *w -= change.data[i % change.data.len()]);
             }
@@ -1350,7 +1562,12 @@ const RATE: f64 = 0.05;
 fn check_training(coded: &Coded, answer: &dyn Fn(&str) -> String) -> Result<Vec<(String, Said)>, Fault> {
     let right: [String; 4] = std::array::from_fn(|n| coded.blanks[n].solution.to_owned());
     let (mut network, x, y) = hidden([3, 4, 3, 2], 5, &Activation::Tanh, 7);
-    let options = Options { optimizer: Optimizer::GradientDescent, learning_rate: Some(RATE), batch_size: None, ..Options::default() };
+    let options = Options {
+        optimizer: Optimizer::GradientDescent,
+        learning_rate: Some(RATE),
+        batch_size: None,
+        ..Options::default()
+    };
     let data = Data::new(x.view(), y.view());
     let mut steps = Steps::new(&network, &data, &options, processor())?;
     for _ in 0..3 {

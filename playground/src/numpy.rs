@@ -27,7 +27,10 @@ pub struct Array {
     pub truth: bool,
 }
 
-type Call = dyn Fn(&[Value], &[(String, Value)]) -> Result<Value, String>;
+type Call = dyn Fn(&[Value], &[Keyword]) -> Result<Value, String>;
+
+/// An argument with its name.
+type Keyword = (String, Value);
 
 /// What an expression comes to.
 #[derive(Clone)]
@@ -87,7 +90,15 @@ impl Array {
 
     fn with(&self, other: &Self, f: impl Fn(f64, f64) -> f64) -> Result<Self, String> {
         let ([a, b], [c, d]) = (self.sizes(), other.sizes());
-        let joint = |a: usize, b: usize| if a == b || b == 1 { Some(a) } else if a == 1 { Some(b) } else { None };
+        let joint = |a: usize, b: usize| {
+            if a == b || b == 1 {
+                Some(a)
+            } else if a == 1 {
+                Some(b)
+            } else {
+                None
+            }
+        };
         let (Some(rows), Some(cols)) = (joint(a, c), joint(b, d)) else {
             return Err(format!(
                 "arrays of shapes {} and {} do not go together element by element",
@@ -194,10 +205,7 @@ impl Value {
     }
 
     /// Something to call.
-    pub fn function(
-        name: &str,
-        call: impl Fn(&[Self], &[(String, Self)]) -> Result<Self, String> + 'static,
-    ) -> Self {
+    pub fn function(name: &str, call: impl Fn(&[Self], &[(String, Self)]) -> Result<Self, String> + 'static) -> Self {
         Self::Function(name.into(), Rc::new(call))
     }
 
@@ -303,13 +311,14 @@ impl fmt::Display for Token {
 }
 
 const SIGNS: [&str; 26] = [
-    "**", "//", "<=", ">=", "==", "!=", "+", "-", "*", "/", "@", "<", ">", "(", ")", "[", "]", "{", "}", ",", ".", ":", "=",
-    "&", "|", "~",
+    "**", "//", "<=", ">=", "==", "!=", "+", "-", "*", "/", "@", "<", ">", "(", ")", "[", "]", "{", "}", ",", ".", ":",
+    "=", "&", "|", "~",
 ];
 
 fn tokens(text: &str) -> Result<Vec<Token>, String> {
     // What a phone's keyboard or a book makes of signs.
-    let text = text.replace(['−', '–'], "-").replace(['×', '·'], "*").replace(['‘', '’'], "'").replace(['“', '”'], "\"");
+    let text =
+        text.replace(['−', '–'], "-").replace(['×', '·'], "*").replace(['‘', '’'], "'").replace(['“', '”'], "\"");
     let mut rest = text.trim();
     let mut tokens = Vec::new();
     while let Some(first) = rest.chars().next() {
@@ -322,7 +331,9 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             break;
         }
         if let (Some(quote @ ('\'' | '"')), after) = (prefix.unwrap_or(rest).chars().next(), prefix.unwrap_or(rest)) {
-            let Some(end) = after[1..].find(quote) else { return Err("a text is left open: a quote is missing".into()) };
+            let Some(end) = after[1..].find(quote) else {
+                return Err("a text is left open: a quote is missing".into());
+            };
             let inner = after[1..=end].to_owned();
             tokens.push(if prefix.is_some() { Token::Format(inner) } else { Token::Text(inner) });
             rest = &after[end + 2..];
@@ -535,7 +546,9 @@ impl Reader<'_> {
         let mut value = self.atom()?;
         loop {
             if self.take(".") {
-                let Some(Token::Name(name)) = self.peek().cloned() else { return Err("a name must follow the dot".into()) };
+                let Some(Token::Name(name)) = self.peek().cloned() else {
+                    return Err("a name must follow the dot".into());
+                };
                 self.at += 1;
                 value = attribute(&value, &name)?;
             } else if self.take("(") {
@@ -553,7 +566,7 @@ impl Reader<'_> {
         }
     }
 
-    fn arguments(&mut self) -> Result<(Vec<Value>, Vec<(String, Value)>), String> {
+    fn arguments(&mut self) -> Result<(Vec<Value>, Vec<Keyword>), String> {
         let (mut given, mut named) = (Vec::new(), Vec::new());
         while !self.take(")") {
             let keyword = match (self.peek(), self.tokens.get(self.at + 1)) {
@@ -630,7 +643,8 @@ impl Reader<'_> {
                         [start, end] => (start, end),
                         _ => return Err("range takes one or two whole numbers here".into()),
                     };
-                    let numbers: Vec<f64> = (start..end.clamp(start, start.saturating_add(1000))).map(|x| x as f64).collect();
+                    let numbers: Vec<f64> =
+                        (start..end.clamp(start, start.saturating_add(1000))).map(|x| x as f64).collect();
                     Ok(Value::Array(Array { shape: vec![numbers.len()], data: numbers, truth: false }))
                 })),
                 name => self.names.get(name).cloned().ok_or_else(|| {
@@ -715,11 +729,14 @@ fn attribute(value: &Value, name: &str) -> Result<Value, String> {
                 "sum" | "mean" => {
                     let mean = name == "mean";
                     Value::function(name, move |given, named| {
-                        let all: Vec<Value> = std::iter::once(Value::Array(array.clone())).chain(given.iter().cloned()).collect();
+                        let all: Vec<Value> =
+                            std::iter::once(Value::Array(array.clone())).chain(given.iter().cloned()).collect();
                         reduced(&all, named, mean)
                     })
                 }
-                "astype" | "copy" => Value::function(name, move |_, _| Ok(Value::Array(Array { truth: false, ..array.clone() }))),
+                "astype" | "copy" => {
+                    Value::function(name, move |_, _| Ok(Value::Array(Array { truth: false, ..array.clone() })))
+                }
                 "transpose" => Value::function(name, move |_, _| Ok(Value::Array(array.transposed()))),
                 "dot" => Value::function(name, move |given, _| match given {
                     [other] => Ok(Value::Array(array.matmul(&other.array()?)?)),
@@ -774,7 +791,11 @@ fn indexed(value: &Value, places: &[Place]) -> Result<Value, String> {
                     Some(place) => resolve(place, array.shape[1])?,
                     None => ((0..array.shape[1]).collect(), true),
                 };
-                shape = [(keep_rows, r.len()), (keep_cols, c.len())].iter().filter(|(keep, _)| *keep).map(|(_, n)| *n).collect();
+                shape = [(keep_rows, r.len()), (keep_cols, c.len())]
+                    .iter()
+                    .filter(|(keep, _)| *keep)
+                    .map(|(_, n)| *n)
+                    .collect();
                 (rows, cols) = (r, c);
             } else {
                 let (c, keep) = resolve(&places[0], array.shape[0])?;
@@ -785,7 +806,9 @@ fn indexed(value: &Value, places: &[Place]) -> Result<Value, String> {
             let data = rows.iter().flat_map(|i| cols.iter().map(move |j| array.data[i * width + j])).collect();
             Ok(Value::Array(Array { shape, data, truth: array.truth }))
         }
-        (Value::Array(array), _) => Err(format!("an array of shape {} has fewer dimensions than that", array.shape_text())),
+        (Value::Array(array), _) => {
+            Err(format!("an array of shape {} has fewer dimensions than that", array.shape_text()))
+        }
         (other, _) => Err(format!("{} cannot be indexed like that", other.kind())),
     }
 }
@@ -828,8 +851,32 @@ pub(crate) fn shape_of(value: &Value) -> Result<Vec<usize>, String> {
 /// `np.name`.
 fn numpy(name: &str) -> Result<Value, String> {
     let known = [
-        "maximum", "fmax", "minimum", "fmin", "sum", "mean", "zeros", "ones", "zeros_like", "ones_like", "where", "exp", "log",
-        "tanh", "sqrt", "abs", "square", "sign", "dot", "matmul", "multiply", "add", "subtract", "divide", "transpose", "array",
+        "maximum",
+        "fmax",
+        "minimum",
+        "fmin",
+        "sum",
+        "mean",
+        "zeros",
+        "ones",
+        "zeros_like",
+        "ones_like",
+        "where",
+        "exp",
+        "log",
+        "tanh",
+        "sqrt",
+        "abs",
+        "square",
+        "sign",
+        "dot",
+        "matmul",
+        "multiply",
+        "add",
+        "subtract",
+        "divide",
+        "transpose",
+        "array",
         "greater",
     ];
     let Some(&name) = known.iter().find(|one| **one == name) else {
@@ -847,7 +894,9 @@ fn numpy(name: &str) -> Result<Value, String> {
         let filled = |x: f64| {
             let shape = shape_of(keyword(given, named, "shape", 0).ok_or_else(|| format!("np.{name} needs a shape"))?)?;
             if given.len() > 1 && matches!(given[1], Value::Array(_)) {
-                return Err(format!("np.{name} takes one shape: np.{name}((rows, columns)) with two pairs of brackets"));
+                return Err(format!(
+                    "np.{name} takes one shape: np.{name}((rows, columns)) with two pairs of brackets"
+                ));
             }
             Ok(Value::Array(Array { data: vec![x; shape.iter().product()], shape, truth: false }))
         };
@@ -972,7 +1021,15 @@ mod tests {
             let error = evaluate(text, &names()).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");
         }
-        for text in ["(".repeat(500), "-".repeat(500), "not ".repeat(140), "[".repeat(500), "X[".repeat(250), "9".repeat(500), "f'{".repeat(190)] {
+        for text in [
+            "(".repeat(500),
+            "-".repeat(500),
+            "not ".repeat(140),
+            "[".repeat(500),
+            "X[".repeat(250),
+            "9".repeat(500),
+            "f'{".repeat(190),
+        ] {
             let _ = evaluate(&text, &names());
         }
         assert!(evaluate(&"1+".repeat(400), &names()).unwrap_err().contains("longer than"));

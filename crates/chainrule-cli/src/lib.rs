@@ -26,7 +26,8 @@ use std::process::ExitCode;
         chainrule evaluate houses.safetensors test.csv     score the model\n  \
         chainrule inspect houses.safetensors               what the model file holds\n  \
         chainrule explain gradient houses.safetensors houses.csv --row 1 --weight 2:3,2\n  \
-        chainrule tutorial                                 how a network works, by hand\n\n\
+        chainrule tutorial                                 how a network works, by hand\n  \
+        chainrule playground                               the same in a page to play with\n\n\
         `chainrule COMMAND --help` shows a command's options and examples."
 )]
 struct Cli {
@@ -42,6 +43,7 @@ enum Command {
     Inspect(commands::inspect::Options),
     Explain(commands::explain::Options),
     Tutorial(commands::tutorial::Options),
+    Playground(commands::playground::Options),
 }
 
 /// Runs the command line of this process; what may go wrong comes out as one line and an exit status.
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
             Command::Inspect(options) => commands::inspect::run(&options),
             Command::Explain(options) => commands::explain::run(&options),
             Command::Tutorial(options) => commands::tutorial::run(&options),
+            Command::Playground(options) => commands::playground::run(&options),
         }
     }))
 }

@@ -4,5 +4,6 @@ pub mod evaluate;
 pub mod explain;
 pub mod fit;
 pub mod inspect;
+pub mod playground;
 pub mod predict;
 pub mod tutorial;
