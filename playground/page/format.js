@@ -18,7 +18,7 @@ export function short(x) {
   return text.replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "").replace("-", "−");
 }
 
-const UP = "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾ᵐᵀ", UP_PLAIN = "0123456789()mT", DOWN = "₀₁₂₃₄₅₆₇₈₉‚ᵢⱼₖₘ", DOWN_PLAIN = "0123456789,ijkm";
+const UP = "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾ᵐᵀˡᴸ⁺⁻", UP_PLAIN = "0123456789()mTlL+−", DOWN = "₀₁₂₃₄₅₆₇₈₉‚ᵢⱼₖₘ", DOWN_PLAIN = "0123456789,ijkm";
 
 function runs(text) {
   const all = [];

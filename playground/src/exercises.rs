@@ -608,6 +608,19 @@ fn open_network() -> (Network<f64>, Matrix<f64>, Matrix<f64>) {
     (network, Matrix::from_rows(&[[1.3, 0.9], [0.7, 1.1]]), Matrix::from_rows(&[[5.2], [1.7]]))
 }
 
+/// Where a formula by hand must be right as well: a network on which every neuron is open, and one on which all hidden
+/// ones are shut, so that z is not x.
+fn others() -> Result<[Names; 2], Fault> {
+    let (open, x, y) = open_network();
+    let mut shut = open.clone();
+    for segment in &open.layout().segments()[..4] {
+        if segment.name != "2.weight" {
+            shut.parameters_mut()[segment.range.clone()].iter_mut().for_each(|w| *w = -*w);
+        }
+    }
+    Ok([names_of(&open, &x, &y)?, names_of(&shut, &x, &y)?])
+}
+
 /// X, Y, W1, b1, Z1, X1, … of a network over rows.
 fn names_of(network: &Network<f64>, x: &Matrix<f64>, y: &Matrix<f64>) -> Result<Names, Fault> {
     let trace = Trace::forward(network, &Loss::SquaredError, x.view(), processor())?;
@@ -854,8 +867,7 @@ fn raised(l: usize) -> char {
 fn check_by_hand(by_hand: &ByHand, answer: &dyn Fn(&str) -> String) -> Result<Vec<(String, Said)>, Fault> {
     let (x, y) = example::data();
     let first = names_of(&example::figure_8(), &x, &y)?;
-    let (network, x, y) = open_network();
-    let other = names_of(&network, &x, &y)?;
+    let other = others()?;
     let mut said = Vec::new();
     for (n, part) in by_hand.factors.iter().enumerate() {
         let id = format!("f{n}");
@@ -898,7 +910,7 @@ fn judge_number(
     expected: f64,
     mistakes: &[(String, String)],
     first: &Names,
-    other: &Names,
+    others: &[Names; 2],
 ) -> Said {
     if text.is_empty() {
         return Said("empty", String::new());
@@ -921,23 +933,20 @@ fn judge_number(
     };
     if !near(got, expected, 2e-3) {
         // A formula says more on the other network, where no two numbers are alike.
-        let seen = if formula_given { single(text, other).ok().and_then(|got| find(got, other)) } else { None };
+        let seen =
+            if formula_given { single(text, &others[0]).ok().and_then(|got| find(got, &others[0])) } else { None };
         let text = seen.or_else(|| find(got, first)).unwrap_or_else(|| match near(got, expected, 0.03) {
             true => format!("Nearly: give one digit more than {}.", number(got, 6)),
             false => "That is not it.".into(),
         });
         return Said("bad", text);
     }
-    if formula_given {
-        match (single(text, other), single(formula, other)) {
-            (Ok(got), Ok(right)) if !near(got, right, 1e-9) => {
-                let text = find(got, other).unwrap_or_else(|| "The formula is another one.".into());
-                return Said(
-                    "unsure",
-                    format!("The number is right, but by luck: on a network without zeros it differs. {text}"),
-                );
-            }
-            _ => {}
+    for other in others.iter().filter(|_| formula_given) {
+        if let (Ok(got), Ok(right)) = (single(text, other), single(formula, other))
+            && !near(got, right, 1e-9)
+        {
+            let text = find(got, other).unwrap_or_else(|| "The formula is another one.".into());
+            return Said("unsure", format!("The number is right, but by luck: on another network it differs. {text}"));
         }
     }
     Said("good", String::new())
@@ -1019,8 +1028,7 @@ fn low(i: usize) -> char {
 fn check_numbers(answer: &dyn Fn(&str) -> String) -> Result<Vec<(String, Said)>, Fault> {
     let (x, y) = example::data();
     let first = names_of(&example::figure_8(), &x, &y)?;
-    let (network, x, y) = open_network();
-    let other = names_of(&network, &x, &y)?;
+    let other = others()?;
     let judged = forward_numbers()?.into_iter().map(|(symbol, value, formula, mistakes)| {
         let said = judge_number(&answer(&symbol), &formula, value, &mistakes, &first, &other);
         (symbol, said)
@@ -1535,7 +1543,12 @@ fn looped(formulas: &[String; 4]) -> Result<Vec<f64>, (usize, String)> {
                 let range = network.layout().segments()[segment].range.clone();
                 let numbers = &mut network.parameters_mut()[range];
                 if change.data.len() != numbers.len() && change.data.len() != 1 {
-                    return Err((n, format!("a change of shape {} does not fit the parameters", change.shape_text())));
+                    let (whose, key) = if n == 2 { ("weights", "dW") } else { ("biases", "db") };
+                    let shape = change.shape_text();
+                    return Err((
+                        n,
+                        format!("{shape} is not the {whose}' shape; their gradient is derivatives[f'{key}{{l}}']"),
+                    ));
                 }
                 numbers.iter_mut().enumerate().for_each(|(i, w)| *w -= change.data[i % change.data.len()]);
             }

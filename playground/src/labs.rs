@@ -257,7 +257,7 @@ fn last(points: &Points) -> f64 {
 }
 
 fn dropout() -> Result<Shown, Fault> {
-    let ((x, y), (hx, hy)) = (bowl(40, 3)?, bowl(400, 4)?);
+    let ((x, y), (hx, hy)) = (bowl(40, 3)?, bowl(100, 4)?);
     let of = |rate: f64| -> Result<(Points, Points), Fault> {
         let mut layers = vec![Layer::Dense { outputs: 64 }, Layer::Activation(Activation::Relu)];
         if rate > 0.0 {
@@ -265,13 +265,13 @@ fn dropout() -> Result<Shown, Fault> {
         }
         layers.push(Layer::Dense { outputs: 1 });
         let mut network = Network::new(2, layers, None, 1)?;
-        learn(&mut network, (&x, &y), Some((&hx, &hy)), &Options { epochs: 1500, ..quick() })
+        learn(&mut network, (&x, &y), Some((&hx, &hy)), &Options { epochs: 800, ..quick() })
     };
     let ((plain, plain_held), (dropped, dropped_held)) = (of(0.0)?, of(0.3)?);
     let (a, b, c, d) = (last(&plain), last(&plain_held), last(&dropped), last(&dropped_held));
     let mut shown = Shown::default();
     shown.chart(
-        "Loss on 400 rows that are not learnt from",
+        "Loss on 100 rows that are not learnt from",
         "epoch",
         false,
         vec![("without dropout", thin(plain_held)), ("dropout 0.3", thin(dropped_held))],
@@ -289,14 +289,14 @@ fn dropout() -> Result<Shown, Fault> {
 }
 
 fn decay() -> Result<Shown, Fault> {
-    let ((x, y), (hx, hy)) = (bowl(40, 3)?, bowl(400, 4)?);
+    let ((x, y), (hx, hy)) = (bowl(40, 3)?, bowl(100, 4)?);
     let (mut lines, mut sizes, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     for (l2, name) in [(0.0, "λ = 0"), (0.001, "λ = 0.001"), (0.01, "λ = 0.01"), (0.1, "λ = 0.1")] {
-        let mut network = Network::mlp(2, &[32, 32], 1, &Activation::Tanh, None, 1)?;
+        let mut network = Network::mlp(2, &[16, 16], 1, &Activation::Tanh, None, 1)?;
         // Without validation the network keeps its last weights, whose size is to be measured.
         let mut last_held = Vec::new();
         let mut epoch = 0;
-        while epoch < 1200 {
+        while epoch < 800 {
             let (_, held) =
                 learn(&mut network.clone(), (&x, &y), Some((&hx, &hy)), &Options { epochs: 1, l2, ..quick() })?;
             last_held.push((f64::from(epoch), last(&held)));
@@ -313,7 +313,7 @@ fn decay() -> Result<Shown, Fault> {
         lines.push((name, last_held));
     }
     let mut shown = Shown::default();
-    shown.chart("Loss on 400 rows that are not learnt from", "epoch", false, lines);
+    shown.chart("Loss on 100 rows that are not learnt from", "epoch", false, lines);
     let falls = sizes.windows(2).all(|pair| pair[1] < pair[0]);
     let list = |values: &[f64]| values.iter().map(|x| number(*x, 3)).collect::<Vec<_>>().join(", ");
     shown.claim(falls, format!("The larger λ, the shorter the weights: ‖W‖ at the end is {}.", list(&sizes)));
@@ -326,9 +326,9 @@ fn decay() -> Result<Shown, Fault> {
 }
 
 fn stopping() -> Result<Shown, Fault> {
-    let ((x, y), (hx, hy)) = (bowl(30, 3)?, bowl(400, 4)?);
-    let mut network = Network::mlp(2, &[64, 64], 1, &Activation::Relu, None, 1)?;
-    let (training, held) = learn(&mut network, (&x, &y), Some((&hx, &hy)), &Options { epochs: 600, ..quick() })?;
+    let ((x, y), (hx, hy)) = (bowl(30, 3)?, bowl(100, 4)?);
+    let mut network = Network::mlp(2, &[32, 32], 1, &Activation::Relu, None, 1)?;
+    let (training, held) = learn(&mut network, (&x, &y), Some((&hx, &hy)), &Options { epochs: 400, ..quick() })?;
     let best = held.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
     let kept = network.loss(&Loss::SquaredError, &Data::new(hx.view(), hy.view()), processor())?;
     let mut shown = Shown::default();
@@ -337,9 +337,9 @@ fn stopping() -> Result<Shown, Fault> {
         "Loss",
         "epoch",
         true,
-        vec![("30 rows learnt from", thin(training)), ("400 rows held back", thin(held))],
+        vec![("30 rows learnt from", thin(training)), ("100 rows held back", thin(held))],
     );
-    shown.claim(best.0 < 500.0 && end > 1.2 * best.1, format!("The held-back loss is lowest after epoch {} ({}) and then rises to {}, while the training loss goes on falling, to {}.", best.0, number(best.1, 3), number(end, 3), number(falling, 2)));
+    shown.claim(best.0 < 300.0 && end > 1.05 * best.1, format!("The held-back loss is lowest after epoch {} ({}) and then rises to {}, while the training loss goes on falling, to {}.", best.0, number(best.1, 3), number(end, 3), number(falling, 2)));
     shown.claim(
         (kept - best.1).abs() <= 1e-12,
         format!("Early stopping keeps that epoch's weights: the network it returns has {}.", number(kept, 3)),
@@ -349,9 +349,9 @@ fn stopping() -> Result<Shown, Fault> {
 
 fn norm() -> Result<Shown, Fault> {
     // Columns of very different sizes, as tables have them.
-    let (x, y) = bowl(200, 5)?;
+    let (x, y) = bowl(100, 5)?;
     let mut raw = x.clone();
-    (0..200).for_each(|i| {
+    (0..100).for_each(|i| {
         raw[(i, 0)] = 300.0 * x[(i, 0)] + 1000.0;
         raw[(i, 1)] = 0.01 * x[(i, 1)];
     });
@@ -369,13 +369,13 @@ fn norm() -> Result<Shown, Fault> {
         }
         layers.push(Layer::Dense { outputs: 1 });
         let mut network = Network::new(2, layers, Some(Initialiser::HeNormal), 1)?;
-        Ok(learn(&mut network, (&raw, &y), None, &Options { epochs: 150, batch_size: Some(50), ..quick() })?.0)
+        Ok(learn(&mut network, (&raw, &y), None, &Options { epochs: 100, batch_size: Some(50), ..quick() })?.0)
     };
     let (plain, normed) = (of(false)?, of(true)?);
     let (a, b) = (last(&plain), last(&normed));
     let mut shown = Shown::default();
     shown.chart("Loss on inputs of size 1000 and 0.01", "epoch", true, vec![("plain", plain), ("batch norm", normed)]);
-    shown.claim(b < 0.5 * a, format!("Bringing every column and receptor to mean 0 and deviation 1 within its batch lets the same network learn: J is {} after 150 epochs, {} without.", number(b, 3), number(a, 3)));
+    shown.claim(b < 0.5 * a, format!("Bringing every column and receptor to mean 0 and deviation 1 within its batch lets the same network learn: J is {} after 100 epochs, {} without.", number(b, 3), number(a, 3)));
     Ok(shown)
 }
 

@@ -27,7 +27,10 @@ pub struct Array {
     pub truth: bool,
 }
 
-type Call = dyn Fn(&[Value], &[(String, Value)]) -> Result<Value, String>;
+type Call = dyn Fn(&[Value], &[Keyword]) -> Result<Value, String>;
+
+/// An argument with its name.
+type Keyword = (String, Value);
 
 /// What an expression comes to.
 #[derive(Clone)]
@@ -563,7 +566,7 @@ impl Reader<'_> {
         }
     }
 
-    fn arguments(&mut self) -> Result<(Vec<Value>, Vec<(String, Value)>), String> {
+    fn arguments(&mut self) -> Result<(Vec<Value>, Vec<Keyword>), String> {
         let (mut given, mut named) = (Vec::new(), Vec::new());
         while !self.take(")") {
             let keyword = match (self.peek(), self.tokens.get(self.at + 1)) {

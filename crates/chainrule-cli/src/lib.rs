@@ -29,7 +29,8 @@ use std::process::ExitCode;
         chainrule explain gradient houses.safetensors houses.csv --row 1 --weight 2:3,2\n  \
         chainrule export houses.safetensors --to onnx      the same for another program\n  \
         chainrule doctor houses.safetensors houses.csv     what ails the training, and what was measured to help\n  \
-        chainrule tutorial                                 how a network works, by hand\n\n\
+        chainrule tutorial                                 how a network works, by hand\n  \
+        chainrule playground                               the same in a page to play with\n\n\
         `chainrule COMMAND --help` shows a command's options and examples."
 )]
 struct Cli {
@@ -48,6 +49,7 @@ enum Command {
     Import(commands::import::Options),
     Doctor(commands::doctor::Options),
     Tutorial(commands::tutorial::Options),
+    Playground(commands::playground::Options),
 }
 
 /// Runs the command line of this process.
@@ -70,6 +72,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             Command::Import(options) => commands::import::run(&options),
             Command::Doctor(options) => commands::doctor::run(&options),
             Command::Tutorial(options) => commands::tutorial::run(&options),
+            Command::Playground(options) => commands::playground::run(&options),
         }
     }))
 }

@@ -1,5 +1,7 @@
 //! The training doctor: it names what was planted first, and leaves healthy runs in peace.
 
+#![allow(clippy::disallowed_methods)] // its numbers need no certain bits
+
 use chainrule::doctor::{Examination, Fault, Measured, Remedy, Replayed, Suspicion, confirm, examine};
 use chainrule::random::default_rng;
 use chainrule::train::Options;
@@ -255,7 +257,7 @@ fn a_symptom_that_the_causes_remedy_cures_is_not_told_by_itself() {
 fn a_difference_within_the_rows_noise_does_not_count() {
     // Differences 3, −2.6, …: their mean 0.2 of a loss of 1 is less than two standard errors.
     let without = vec![4.0, 0.4, 4.0, 0.4, 0.0, 0.0];
-    let with = vec![1.0, 3.0, 1.0, 3.0, 0.0, 0.0];
+    let with = [1.0, 3.0, 1.0, 3.0, 0.0, 0.0];
     let suspicion = Suspicion {
         fault: Fault::Overfitting,
         layer: None,

@@ -271,7 +271,7 @@ fn exercise_11_trains_as_the_library_does() {
     wrong("11", "W", "derivatives[f'dW{l}']", "learning rate is missing");
     wrong("11", "W", "-learning_rate * derivatives[f'dW{l}']", "climb");
     wrong("11", "b", "0", "biases learn too");
-    wrong("11", "b", "learning_rate * derivatives[f'dW{l}']", "weights' gradient");
+    wrong("11", "b", "learning_rate * derivatives[f'dW{l}']", "not the biases' shape");
 }
 
 #[test]

@@ -7,5 +7,6 @@ pub mod export;
 pub mod fit;
 pub mod import;
 pub mod inspect;
+pub mod playground;
 pub mod predict;
 pub mod tutorial;
