@@ -494,6 +494,9 @@ impl Chain {
     }
 }
 
+/// What is done to a member's row: its number, x, y.
+type Each<'a, T> = &'a dyn Fn(usize, &[T], &mut [T]);
+
 impl Step {
     /// All members' rows through the step.
     fn run<T: Scalar>(&self, x: &[T], arithmetic: Arithmetic) -> Vec<T> {
@@ -501,8 +504,7 @@ impl Step {
         let t = T::from_f64;
         let [n, outputs] = self.widths;
         let mut y = vec![T::ZERO; self.members[1] * outputs];
-        type OneRow<'f, T> = &'f dyn Fn(usize, &[T], &mut [T]);
-        let rows = |y: &mut [T], f: OneRow<'_, T>| {
+        let rows = |y: &mut [T], f: Each<'_, T>| {
             let pairs = x.chunks_exact(n).zip(y.chunks_exact_mut(outputs));
             pairs.enumerate().for_each(|(m, (x, y))| f(m, x, y));
         };

@@ -59,8 +59,9 @@ impl Report {
             for (expected, got) in expected.raw.iter().zip(&got.raw) {
                 let ulp = (expected - got).abs() / unit;
                 // NaN is the largest difference of all.
-                if ulp.is_nan() || ulp > report.ulp {
-                    (report.ulp, report.worst) = (if ulp.is_nan() { f64::INFINITY } else { ulp }, Some(i + 1));
+                let ulp = if ulp.is_nan() { f64::INFINITY } else { ulp };
+                if ulp > report.ulp {
+                    (report.ulp, report.worst) = (ulp, Some(i + 1));
                 }
             }
         }
