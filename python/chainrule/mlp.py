@@ -350,14 +350,13 @@ class _MLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         def watch(facts):
             losses.append(facts["loss"] * self._loss_scale + constant + facts["penalty"])
-            if choosing is not None:
-                self.validation_loss_curve_.append(facts["validation_loss"])
             if self.verbose:
                 print("Iteration %d, loss = %.8f" % (facts["epoch"], losses[-1]))
             return False
 
-        # The engine would restore the best validation epoch: scikit-learn's L-BFGS keeps the last.
-        facts = self._train(flat, data, None, given, {}, int(self.max_iter), watch)
+        facts = self._train(flat, data, choosing, given, {}, int(self.max_iter), watch)
+        if choosing is not None:
+            self.validation_loss_curve_ = [facts["validation_loss"]]
         self.n_iter_ = max(1, len(losses))
         after = _native.passes(
             self._layers, self.n_features_in_, flat, self._running, x, y, w, self._given()["loss"]
@@ -631,7 +630,7 @@ _ATTRIBUTES = """
     feature_names_in_, validation_scores_, best_validation_score_
         As scikit-learn's.
     validation_loss_curve_ : list of float
-        The loss of the rows that choose, without penalty, after every epoch.
+        The loss of the rows that choose, without penalty, after every epoch; of L-BFGS after the last.
     best_epoch_ : int
         The epoch, from 1, of the best validation score, validation loss or training loss, whichever there is.
     fingerprint_ : str

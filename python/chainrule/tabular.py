@@ -336,6 +336,7 @@ _ATTRIBUTES = """
 
     Notes
     -----
+    The model is the one of ``chainrule fit --test-fraction 0``: no rows are held back for a score, which is yours to take.
     Rows are dealt into folds: a row of weight 2 stays in one fold where two equal rows may not, so weights are as
     repetition in the objective only.
 """

@@ -119,6 +119,8 @@ def test_your_own_validation_rows_choose():
     assert len(model.validation_loss_curve_) == len(model.validation_scores_) == model.n_iter_
     assert model.best_epoch_ == int(np.argmax(model.validation_scores_)) + 1
     assert model.score(X[300:], y[300:]) == pytest.approx(model.best_validation_score_, abs=1e-12)
+    newton = MLPClassifier((4,), solver="lbfgs", max_iter=20, random_state=0).fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
+    assert len(newton.validation_loss_curve_) == 1 and len(newton.loss_curve_) == newton.n_iter_
     curve = MLPClassifier((16,), max_iter=30, random_state=0).fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
     probabilities = curve.predict_proba(X[300:])[np.arange(100), y[300:]]
     assert curve.validation_loss_curve_[-1] == pytest.approx(-np.log(probabilities).mean(), rel=1e-12)

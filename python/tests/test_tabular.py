@@ -1,6 +1,9 @@
 """The command's recipe on data frames."""
 
+import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -116,14 +119,22 @@ def test_the_saved_file_is_one_of_the_command(tmp_path):
     model = TabularRegressor(**QUICK).fit(frame, y)
     model.save(tmp_path / "model.safetensors")
     frame.to_csv(tmp_path / "new.csv", index=False, date_format="%Y-%m-%dT%H:%M:%S")
-    import subprocess
-    import sys
-
     command = [sys.executable, "-m", "chainrule", "predict", "model.safetensors", "new.csv"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     lines = run.stdout.splitlines()
     column = lines[0].split(",").index("prediction")
     np.testing.assert_allclose([float(line.split(",")[column]) for line in lines[1:]], model.predict(frame), rtol=1e-6)
+
+
+def test_the_model_is_the_command_s_own(tmp_path):
+    frame, y = frames()
+    frame.assign(target=y).to_csv(tmp_path / "rows.csv", index=False, date_format="%Y-%m-%dT%H:%M:%S")
+    options = ["--target", "target", "--test-fraction", "0", "--seed", "3", "--effort", "fast", "--members", "2"]
+    options += ["--hidden", "32", "--embedding", "piecewise:16:4", "--json"]
+    command = [sys.executable, "-m", "chainrule", "fit", "rows.csv", *options]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    told = json.loads(run.stdout.splitlines()[-1])
+    assert TabularRegressor(**QUICK, random_state=3).fit(frame, y).fingerprint_ == told["fingerprint"]
 
 
 def test_options_are_the_command_s_and_their_errors_too():
