@@ -27,6 +27,7 @@ use std::process::ExitCode;
         chainrule inspect houses.safetensors               what the model file holds\n  \
         chainrule explain gradient houses.safetensors houses.csv --row 1 --weight 2:3,2\n  \
         chainrule doctor houses.safetensors houses.csv     what ails the training, and what was measured to help\n  \
+        chainrule report houses.safetensors houses.csv     all that is known of a model, on a page\n  \
         chainrule tutorial                                 how a network works, by hand\n\n\
         `chainrule COMMAND --help` shows a command's options and examples."
 )]
@@ -43,6 +44,7 @@ enum Command {
     Inspect(commands::inspect::Options),
     Explain(commands::explain::Options),
     Doctor(commands::doctor::Options),
+    Report(commands::report::Options),
     Tutorial(commands::tutorial::Options),
 }
 
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
             Command::Inspect(options) => commands::inspect::run(&options),
             Command::Explain(options) => commands::explain::run(&options),
             Command::Doctor(options) => commands::doctor::run(&options),
+            Command::Report(options) => commands::report::run(&options),
             Command::Tutorial(options) => commands::tutorial::run(&options),
         }
     }))

@@ -645,6 +645,8 @@ pub struct Fitted {
     pub report: Report,
     /// Who had which role.
     pub rows: Roles,
+    /// The rows that were scored, of the table or of that of scoring rows.
+    pub scored: Vec<usize>,
     /// The model's score on the scoring rows.
     pub score: Option<Metrics>,
     /// The standard error of the score's main metric, from the spread of the rows' losses.
@@ -1225,6 +1227,7 @@ fn fit_in<T: Scalar>(
         model,
         report,
         rows,
+        scored: scoring.rows.clone(),
         score,
         standard_error,
         coverage,

@@ -6,4 +6,5 @@ pub mod explain;
 pub mod fit;
 pub mod inspect;
 pub mod predict;
+pub mod report;
 pub mod tutorial;
