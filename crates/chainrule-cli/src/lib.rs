@@ -29,6 +29,7 @@ use std::process::ExitCode;
         chainrule explain gradient houses.safetensors houses.csv --row 1 --weight 2:3,2\n  \
         chainrule export houses.safetensors --to onnx      the same for another program\n  \
         chainrule doctor houses.safetensors houses.csv     what ails the training, and what was measured to help\n  \
+        chainrule report houses.safetensors houses.csv     all that is known of a model, on a page\n  \
         chainrule tutorial                                 how a network works, by hand\n  \
         chainrule playground                               the same in a page to play with\n\n\
         `chainrule COMMAND --help` shows a command's options and examples."
@@ -48,6 +49,7 @@ enum Command {
     Export(commands::export::Options),
     Import(commands::import::Options),
     Doctor(commands::doctor::Options),
+    Report(commands::report::Options),
     Tutorial(commands::tutorial::Options),
     Playground(commands::playground::Options),
 }
@@ -71,6 +73,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             Command::Export(options) => commands::export::run(&options),
             Command::Import(options) => commands::import::run(&options),
             Command::Doctor(options) => commands::doctor::run(&options),
+            Command::Report(options) => commands::report::run(&options),
             Command::Tutorial(options) => commands::tutorial::run(&options),
             Command::Playground(options) => commands::playground::run(&options),
         }

@@ -223,22 +223,12 @@ pub fn examine(
     }
     examination.findings.extend(identifiers(&mut bench, &schema)?);
     examination.findings.extend(imbalance(&mut bench, &schema, &plan)?);
-    let left_out = schema
-        .kinds
-        .iter()
-        .zip(tables.table.columns())
-        .filter(|(kind, _)| matches!(kind, Kind::Constant | Kind::Identifier | Kind::Text | Kind::Duplicate));
-    for (kind, column) in left_out {
-        examination.notes.push(format!(
-            "{} is left out by itself: {}",
-            column.name(),
-            match kind {
-                Kind::Constant => "it is the same in every row",
-                Kind::Identifier => "its texts differ from row to row",
-                Kind::Text => "it is prose",
-                _ => "another column has the same cells",
-            }
-        ));
+    for (position, kind) in schema.kinds.iter().enumerate() {
+        if matches!(kind, Kind::Constant | Kind::Identifier | Kind::Text | Kind::Duplicate) {
+            let (name, reason) = (tables.table.columns()[position].name(), &schema.reasons[position]);
+            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            examination.notes.push(format!("{name} is left out by itself ({}{reason})", kind.name()));
+        }
     }
     examination.notes.append(&mut bench.notes);
     examination.replays = bench.replays;

@@ -35,6 +35,7 @@ pub mod metrics;
 pub mod model;
 pub mod note;
 pub mod recipe;
+pub mod report;
 pub mod scale;
 pub mod schema;
 pub mod split;

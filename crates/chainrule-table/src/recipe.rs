@@ -648,6 +648,8 @@ pub struct Fitted {
     pub report: Report,
     /// Who had which role.
     pub rows: Roles,
+    /// The rows that were scored, of the table or of that of scoring rows.
+    pub scored: Vec<usize>,
     /// The model's score on the scoring rows.
     pub score: Option<Metrics>,
     /// The standard error of the score's main metric, from the spread of the rows' losses.
@@ -1233,6 +1235,7 @@ fn fit_in<T: Scalar>(
         model,
         report,
         rows,
+        scored: scoring.rows.clone(),
         score,
         standard_error,
         coverage,

@@ -335,7 +335,13 @@ impl<T: Scalar> Workspace<T> {
                 return (Some(k - 1), rows);
             }
         }
-        let rows = self.losses().enumerate().filter(|(_, loss)| !loss.is_finite()).map(|(i, _)| i).take(most).collect();
+        let rows: Vec<usize> =
+            self.losses().enumerate().filter(|(_, loss)| !loss.is_finite()).map(|(i, _)| i).take(most).collect();
+        if rows.is_empty() {
+            // Each loss is a number, their sum is none: the largest is to blame.
+            let largest = self.losses().enumerate().max_by(|a, b| a.1.to_f64().total_cmp(&b.1.to_f64()));
+            return (None, largest.map(|(i, _)| i).into_iter().collect());
+        }
         (None, rows)
     }
 

@@ -12,6 +12,7 @@ use chainrule_table::cross_validation::CrossValidation;
 use chainrule_table::doctor::{self, Courses};
 use chainrule_table::metrics::Metrics;
 use chainrule_table::recipe::{self, Fitted, OPTIONS, Roles, Start, Tables};
+use chainrule_table::report::Run;
 use chainrule_table::{Model, Task};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -28,7 +29,7 @@ use std::time::Instant;
         chainrule fit houses.csv --target price\n  \
         chainrule fit houses.csv --target price --hidden 64,64 --dropout 0.2 --seed 1 -o model.safetensors\n  \
         chainrule fit train.csv --target price --test test.csv --json\n  \
-        chainrule fit houses.csv --target price --doctor\n  \
+        chainrule fit houses.csv --target price --doctor --report houses.html\n  \
         chainrule fit tutorial.csv --target y --preset plain --hidden 3,2 --learning-rate 0.001 --seed 1"
 )]
 pub struct Options {
@@ -62,6 +63,9 @@ pub struct Options {
     /// Say what is wrong with the run, and measure what helps in short runs
     #[arg(long)]
     doctor: bool,
+    /// Write a page of HTML: curves, layers, predictions, columns, findings, options
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -182,6 +186,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         None => Output::default_name(&default_name(&options.data)),
     };
     let log = options.log.as_deref().map(|path| Output::explicit(path, options.force)).transpose()?;
+    let page = options.report.as_deref().map(|path| Output::explicit(path, options.force)).transpose()?;
     let processor = processor(options.threads)?;
     let table = input::table(&options.data)?;
     let test = options.test.as_deref().map(input::table).transpose()?;
@@ -208,7 +213,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     };
     let of = std::cell::Cell::new(0);
     let courses = std::cell::RefCell::new(Courses::default());
-    let examined = options.doctor;
+    let examined = options.doctor || page.is_some();
     let mut begin = |start: &Start| {
         of.set(start.epochs);
         courses.borrow_mut().begin(start);
@@ -249,11 +254,11 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     };
     let fitted = recipe::fit(&tables, &recipe, &processor, &mut begin, &mut watch);
     drop(progress);
-    let examination = match options.doctor && !interrupt::interrupted() {
+    let examination = match examined && !interrupt::interrupted() {
         true => Some(doctor::examine(&tables, &recipe, &courses.borrow(), fitted.as_ref(), &processor)?),
         false => None,
     };
-    if let (Err(_), Some(examination)) = (&fitted, &examination) {
+    if let (true, Err(_), Some(examination)) = (options.doctor, &fitted, &examination) {
         let text = match options.json {
             true => format!("{}\n", json!({"doctor": super::doctor::as_json(examination)})),
             false => super::doctor::as_text(examination),
@@ -270,18 +275,27 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         let text: String = lines.into_iter().map(|(_, line)| line).collect();
         log.write(|out| out.write_all(text.as_bytes()).map_err(Failure::Write))?;
     }
+    if let (Some(page), Some(examination)) = (page, &examination) {
+        let courses = courses.borrow();
+        let run = Run { fitted: &fitted, courses: &courses, examination };
+        let name = path.as_deref().map_or("model".into(), |path| path.display().to_string());
+        let scored = test.as_ref().unwrap_or(&table);
+        let html = super::report::html(&name, &fitted.model, &fingerprint, &table, scored, Some(run), &processor)?;
+        page.write(|out| out.write_all(html.as_bytes()).map_err(Failure::Write))?;
+    }
     let seconds = started.elapsed().as_secs_f64();
     let name = path.as_deref().map_or("-".into(), |path| path.display().to_string());
     let text = if options.json {
         let mut summary = summary_json(&fitted, &name, &fingerprint, &table, seconds);
-        if let Some(examination) = &examination {
+        if let Some(examination) = examination.as_ref().filter(|_| options.doctor) {
             summary["doctor"] = super::doctor::as_json(examination);
         }
         format!("{summary}\n")
     } else if options.quiet || path.is_none() {
         String::new()
     } else {
-        let doctor = examination.as_ref().map_or(String::new(), super::doctor::as_text);
+        let told = examination.as_ref().filter(|_| options.doctor);
+        let doctor = told.map_or(String::new(), super::doctor::as_text);
         summary_text(&fitted, &name, &fingerprint, &options.data, seconds) + &doctor
     };
     Output::stdout().write(|out| out.write_all(text.as_bytes()).map_err(Failure::Write))?;

@@ -9,4 +9,5 @@ pub mod import;
 pub mod inspect;
 pub mod playground;
 pub mod predict;
+pub mod report;
 pub mod tutorial;

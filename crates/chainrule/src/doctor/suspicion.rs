@@ -206,7 +206,8 @@ pub fn suspicions(
             number(checkup.loss, 5),
             number(checkup.constant, 5)
         );
-        let mut remedies = vec![Remedy::UsualStart, times(10.0), times(0.1), Remedy::ScaleInputs];
+        let mut remedies = vec![Remedy::UsualStart, Remedy::ScaleInputs];
+        remedies.extend([100.0, 10.0, 0.1, 0.01, 1e-3].map(times));
         if options.weight_decay.is_some_and(|decay| decay > 0.0) {
             remedies.push(Remedy::WeightDecay(0.0));
         }
@@ -259,6 +260,9 @@ pub struct Measured {
 
 /// The lowering that counts, as a share of the loss without.
 const WORTH: f64 = 0.1;
+
+/// A remedy that leaves so many times the loss of the best one is not told beside it.
+const FAR: f64 = 2.0;
 
 impl Measured {
     fn new(without: &Replayed, with: &Replayed) -> Self {
@@ -369,9 +373,12 @@ pub fn confirm<E>(
             same.leads_to.extend(finding.leads_to);
             continue;
         }
+        // What helps far less than the first remedy may help only while that fault is there: it is not told beside it.
+        let far = told.first().is_some_and(|first| first.remedy.is_some() && loss(&finding) > FAR * loss(first));
         // What stands before it has a remedy that leaves no more loss, or nearly: it cures the symptom, too.
         let cause = told.iter_mut().find(|cause| cause.remedy.is_some() && finding.fault.is_symptom());
         match cause {
+            _ if far && !finding.fault.is_symptom() => {}
             Some(cause) => cause.leads_to.push((finding.fault, finding.evidence)),
             None => told.push(finding),
         }
