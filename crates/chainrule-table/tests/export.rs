@@ -1,4 +1,5 @@
 //! Exported models are the model: every layer, activation and loss, in both precisions, compiled and run.
+#![allow(clippy::print_stderr, clippy::print_stdout)] // what is left out is said
 
 use chainrule::loss::Link;
 use chainrule::{Activation, Layer, Loss, Network, Scalar};
