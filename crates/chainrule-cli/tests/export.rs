@@ -1,5 +1,5 @@
 //! `export` and `import` as a user runs them.
-#![allow(clippy::print_stderr, clippy::print_stdout)] // what is left out is said, and what was found
+#![allow(clippy::print_stderr, clippy::print_stdout)] // what is left out is said
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

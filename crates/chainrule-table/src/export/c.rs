@@ -65,7 +65,7 @@ pub(super) fn print(program: &Program, name: &str, about: &[String], vectors: &V
 
 /// A name inside a comment.
 fn comment(name: &str) -> String {
-    name.replace("*/", "* /").replace(char::is_control, " ")
+    name.replace("*/", "* /").replace("/*", "/ *").replace(char::is_control, " ")
 }
 
 fn print_chain(text: &mut String, program: &Program, chain: &Chain, m: usize) {

@@ -232,7 +232,7 @@ fn about(model: &Model, program: &Program, rows: usize) -> Vec<String> {
     vec![
         format!(
             "A model of {}, exported by chainrule {}.",
-            program.target.replace(char::is_control, " ").replace("*/", "* /"),
+            program.target.replace(char::is_control, " ").replace("*/", "* /").replace("/*", "/ *"),
             env!("CARGO_PKG_VERSION")
         ),
         format!("Weights {}.", fingerprint(model)),
