@@ -45,7 +45,7 @@ impl Pair {
         Python::attach(|py| {
             let mut call = || {
                 let arrays = matrices.iter().map(|z| {
-                    let rows = if self.width == 0 { 1 } else { z.len() / self.width };
+                    let rows = z.len().checked_div(self.width).unwrap_or(1);
                     PyArray1::from_slice(py, z).reshape([rows, z.len() / rows.max(1)])
                 });
                 let arrays = arrays.collect::<PyResult<Vec<_>>>()?;

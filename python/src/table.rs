@@ -94,11 +94,14 @@ enum Cells {
 impl Cells {
     fn append(&mut self, array: &ArrayRef) -> Result<(), String> {
         let more = match read(array)? {
-            Self::Empty(rows) => match self {
-                Self::Empty(before) => return Ok(*before += rows),
-                Self::Numbers(numbers) => return Ok(numbers.resize(numbers.len() + rows, f64::NAN)),
-                Self::Texts(texts) => return Ok(texts.resize(texts.len() + rows, None)),
-            },
+            Self::Empty(rows) => {
+                match self {
+                    Self::Empty(before) => *before += rows,
+                    Self::Numbers(numbers) => numbers.resize(numbers.len() + rows, f64::NAN),
+                    Self::Texts(texts) => texts.resize(texts.len() + rows, None),
+                }
+                return Ok(());
+            }
             more => more,
         };
         if let Self::Empty(rows) = *self {
@@ -196,6 +199,8 @@ fn read(array: &ArrayRef) -> Result<Cells, String> {
     })
 }
 
+type Doubles<'py> = Bound<'py, PyArray2<f64>>;
+
 /// A fitted model of the recipe.
 #[pyclass(frozen)]
 pub(crate) struct Model(chainrule_table::Model);
@@ -263,7 +268,7 @@ impl Model {
         py: Python<'py>,
         table: &Table,
         threads: usize,
-    ) -> PyResult<(Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<f64>>, Vec<String>)> {
+    ) -> PyResult<(Doubles<'py>, Doubles<'py>, Vec<String>)> {
         let predicted = py.detach(|| {
             let processor = processor(if table.0.rows() < 256 { 1 } else { threads });
             self.0.predict(&table.0, None, &processor)

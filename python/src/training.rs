@@ -26,8 +26,8 @@ pub(crate) fn train<'py>(
     inputs: usize,
     parameters: &Bound<'py, PyAny>,
     running: &Bound<'py, PyAny>,
-    data: (Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>),
-    validation: Option<(Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)>,
+    data: Arrays<'py>,
+    validation: Option<Arrays<'py>>,
     given: &Bound<'py, PyDict>,
     progress: &Bound<'py, PyDict>,
     epochs: usize,
@@ -41,6 +41,9 @@ pub(crate) fn train<'py>(
     })
 }
 
+/// X, y and sample weights, if there are any.
+type Arrays<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);
+
 /// The arrays of some rows, kept while they are read.
 struct Rows<'py, T: Number> {
     x: numpy::PyReadonlyArray2<'py, T>,
@@ -49,7 +52,7 @@ struct Rows<'py, T: Number> {
 }
 
 impl<'py, T: Number> Rows<'py, T> {
-    fn new((x, y, weights): (Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)) -> PyResult<Self> {
+    fn new((x, y, weights): Arrays<'py>) -> PyResult<Self> {
         let weights = weights.map(|weights| vector("sample_weight", &weights)).transpose()?;
         Ok(Self { x: matrix("X", &x)?, y: matrix("y", &y)?, weights })
     }
@@ -66,8 +69,8 @@ fn train_in<'py, T: Number>(
     inputs: usize,
     parameters: &Bound<'py, PyAny>,
     running: &Bound<'py, PyAny>,
-    data: (Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>),
-    validation: Option<(Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)>,
+    data: Arrays<'py>,
+    validation: Option<Arrays<'py>>,
     given: &Bound<'py, PyDict>,
     kept: &Bound<'py, PyDict>,
     epochs: usize,
