@@ -68,12 +68,10 @@ pub(crate) fn array<T: Number>(py: Python<'_>, matrix: Matrix<T>) -> PyResult<Bo
     matrix.as_slice().to_vec().into_pyarray(py).reshape([rows, cols])
 }
 
-/// Layer's position, role, rows, columns.
+/// A segment of the parameters: its layer's position, role, rows and columns.
 type Segment = (usize, &'static str, usize, usize);
-/// Parameters and running statistics.
-type Arrays<'py> = (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>);
 
-/// The segments of the parameters, (layer's position, role, rows, columns) each, and the count of running statistics.
+/// The segments of the parameters, and the count of running statistics.
 #[pyfunction]
 pub(crate) fn layout(list: &Bound<'_, PyAny>, inputs: usize) -> PyResult<(Vec<Segment>, usize)> {
     let network = Network::<f32>::zeros(inputs, layers(list, inputs, &Trouble::default())?).map_err(refused)?;
@@ -89,6 +87,8 @@ pub(crate) fn layout(list: &Bound<'_, PyAny>, inputs: usize) -> PyResult<(Vec<Se
     Ok((segments.collect(), network.running().len()))
 }
 
+type Doubles<'py> = Bound<'py, PyArray1<f64>>;
+
 /// The parameters and running statistics that a network starts with.
 #[pyfunction]
 pub(crate) fn initial<'py>(
@@ -97,7 +97,7 @@ pub(crate) fn initial<'py>(
     inputs: usize,
     init: Option<&str>,
     seed: u64,
-) -> PyResult<Arrays<'py>> {
+) -> PyResult<(Doubles<'py>, Doubles<'py>)> {
     let init: Option<Initialiser> = init.map(str::parse).transpose().map_err(refused)?;
     let layers = layers(list, inputs, &Trouble::default())?;
     let network = Network::<f64>::new(inputs, layers, init, seed).map_err(refused)?;

@@ -83,9 +83,6 @@ fn from_arrow(frame: &Bound<'_, PyAny>) -> PyResult<Vec<Column>> {
     Ok(columns.collect())
 }
 
-/// Predictions, quantiles, and what is to be told.
-type Predicted<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<f64>>, Vec<String>);
-
 /// The cells of a column so far.
 enum Cells {
     /// Only missing ones.
@@ -202,6 +199,8 @@ fn read(array: &ArrayRef) -> Result<Cells, String> {
     })
 }
 
+type Doubles<'py> = Bound<'py, PyArray2<f64>>;
+
 /// A fitted model of the recipe.
 #[pyclass(frozen)]
 pub(crate) struct Model(chainrule_table::Model);
@@ -264,7 +263,12 @@ impl Model {
     }
 
     /// Numbers or each class's probability, [rows, 1 or classes]; quantiles, [rows, levels]; notes.
-    fn predict<'py>(&self, py: Python<'py>, table: &Table, threads: usize) -> PyResult<Predicted<'py>> {
+    fn predict<'py>(
+        &self,
+        py: Python<'py>,
+        table: &Table,
+        threads: usize,
+    ) -> PyResult<(Doubles<'py>, Doubles<'py>, Vec<String>)> {
         let predicted = py.detach(|| {
             let processor = processor(if table.0.rows() < 256 { 1 } else { threads });
             self.0.predict(&table.0, None, &processor)

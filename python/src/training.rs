@@ -14,9 +14,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::ops::ControlFlow;
 
-/// Inputs, targets and weights of some rows.
-type Given<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);
-
 /// Trains `epochs` more epochs; `parameters`, `running` and `progress` are changed in place.
 ///
 /// Returns what the last epoch was like, with "ended" and the loss of the `validation` rows afterwards. A loss that is not finite is a `FloatingPointError`; an exception
@@ -29,8 +26,8 @@ pub(crate) fn train<'py>(
     inputs: usize,
     parameters: &Bound<'py, PyAny>,
     running: &Bound<'py, PyAny>,
-    data: (Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>),
-    validation: Option<Given<'py>>,
+    data: Arrays<'py>,
+    validation: Option<Arrays<'py>>,
     given: &Bound<'py, PyDict>,
     progress: &Bound<'py, PyDict>,
     epochs: usize,
@@ -44,6 +41,9 @@ pub(crate) fn train<'py>(
     })
 }
 
+/// X, y and sample weights, if there are any.
+type Arrays<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);
+
 /// The arrays of some rows, kept while they are read.
 struct Rows<'py, T: Number> {
     x: numpy::PyReadonlyArray2<'py, T>,
@@ -52,7 +52,7 @@ struct Rows<'py, T: Number> {
 }
 
 impl<'py, T: Number> Rows<'py, T> {
-    fn new((x, y, weights): (Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)) -> PyResult<Self> {
+    fn new((x, y, weights): Arrays<'py>) -> PyResult<Self> {
         let weights = weights.map(|weights| vector("sample_weight", &weights)).transpose()?;
         Ok(Self { x: matrix("X", &x)?, y: matrix("y", &y)?, weights })
     }
@@ -69,8 +69,8 @@ fn train_in<'py, T: Number>(
     inputs: usize,
     parameters: &Bound<'py, PyAny>,
     running: &Bound<'py, PyAny>,
-    data: (Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>),
-    validation: Option<Given<'py>>,
+    data: Arrays<'py>,
+    validation: Option<Arrays<'py>>,
     given: &Bound<'py, PyDict>,
     kept: &Bound<'py, PyDict>,
     epochs: usize,

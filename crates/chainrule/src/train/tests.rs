@@ -269,7 +269,7 @@ fn lbfgs_ends_at_its_limits() {
     };
     let near = run(Limits { gradient: 1e-3, ..Limits::default() });
     assert_eq!(near.ended, Ended::Converged);
-    let nearer = run(Limits { decrease: 1e-9, ..Limits::default() });
+    let nearer = run(Limits { decrease: 1e-6, ..Limits::default() });
     assert_eq!(nearer.ended, Ended::Converged);
     assert!(near.epochs < nearer.epochs, "{} and {}", near.epochs, nearer.epochs);
     let spent = run(Limits { evaluations: Some(5), ..Limits::default() });
