@@ -16,13 +16,18 @@ pub(crate) fn rough(x: f64) -> String {
     number(format!("{x:.1e}").parse().expect("a number just written"))
 }
 
+fn digits(n: usize, set: [char; 10]) -> String {
+    n.to_string().bytes().map(|digit| set[usize::from(digit - b'0')]).collect()
+}
+
+/// ₁₂ for 12.
+pub(crate) fn subscript(n: usize) -> String {
+    digits(n, ['₀', '₁', '₂', '₃', '₄', '₅', '₆', '₇', '₈', '₉'])
+}
+
 /// w⁽¹⁾₁₂ for ("w", 1, [1, 2]); everything counts from 1 but layers, of which 0 is the input.
 pub(crate) fn symbol(letter: &str, layer: usize, indices: &[usize]) -> String {
-    let digits = |n: usize, set: [char; 10]| -> String {
-        n.to_string().bytes().map(|digit| set[usize::from(digit - b'0')]).collect()
-    };
-    let subscripts: String =
-        indices.iter().map(|&i| digits(i, ['₀', '₁', '₂', '₃', '₄', '₅', '₆', '₇', '₈', '₉'])).collect();
+    let subscripts: String = indices.iter().map(|&i| subscript(i)).collect();
     format!("{letter}⁽{}⁾{subscripts}", digits(layer, ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹']))
 }
 

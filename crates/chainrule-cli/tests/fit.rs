@@ -262,6 +262,33 @@ fn cross_validation_prints_mean_and_spread_and_keeps_a_model_of_all_rows() {
 }
 
 #[test]
+fn two_targets_get_a_column_each_and_every_command_knows_them() {
+    let folder = Folder::new("targets");
+    folder.write("t.csv", &small_table());
+    let output = folder.run("fit t.csv --target y,a --ignore class --folds 2 --epochs 3 -o m.safetensors");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("score ")).collect();
+    assert!(lines[0].contains("rmse") && lines[1].starts_with("          mae") && lines[1].contains("rmse"), "{text}");
+    let text = String::from_utf8(folder.run("predict m.safetensors t.csv").stdout).unwrap();
+    assert!(text.lines().next().unwrap().ends_with("class,prediction_y,prediction_a"), "{text}");
+    let metrics = &folder.json("evaluate m.safetensors t.csv --json")["metrics"];
+    assert!(metrics["y"]["rmse"].is_number() && metrics["a"]["r2"].is_number(), "{metrics}");
+    let text = String::from_utf8(folder.run("evaluate m.safetensors t.csv").stdout).unwrap();
+    assert!(text.lines().any(|line| line.starts_with("a         mae ")), "{text}");
+    let text = String::from_utf8(folder.run("explain forward m.safetensors t.csv --row 2").stdout).unwrap();
+    assert!(text.contains("prediction  a = ") && text.contains("target      y = "), "{text}");
+    let text = String::from_utf8(folder.run("explain gradient m.safetensors t.csv --row 2 --weight 1:1,1").stdout);
+    assert!(text.unwrap().contains("y₂  = (a − "));
+    let of = |output: &str| folder.run(&format!("explain prediction m.safetensors t.csv --row 2 --output {output}"));
+    let text = String::from_utf8(of("a").stdout).unwrap();
+    assert!(text.starts_with("row 2, a\n"), "{text}");
+    let none = "explain prediction m.safetensors t.csv --row 2 --output z";
+    assert!(folder.error(none).contains("one of the targets y, a"));
+    let ranking = folder.json("explain columns m.safetensors t.csv --repeats 2 --json");
+    assert_eq!(ranking["metric"], "mean_1_minus_r2");
+}
+
+#[test]
 fn a_packed_table_gives_its_model_the_plain_name() {
     let folder = Folder::new("packed");
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

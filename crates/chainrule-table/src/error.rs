@@ -228,6 +228,13 @@ pub enum TableError {
         /// How many there are.
         got: usize,
     },
+    /// Several targets of which one is to be a class.
+    SeveralClasses {
+        /// The first target's name.
+        first: String,
+        /// Another one's.
+        second: String,
+    },
     /// A target that is the same in every row.
     ConstantTarget {
         /// The table's name.
@@ -489,6 +496,12 @@ impl fmt::Display for TableError {
                 "{}: expected at least {expected} rows with a value in {}, got {got}; add rows",
                 Plain(file),
                 Quoted(target)
+            ),
+            Self::SeveralClasses { first, second } => write!(
+                f,
+                "--target {},{}: several targets are numbers; classes are predicted one column at a time",
+                Plain(first),
+                Plain(second)
             ),
             Self::ConstantTarget { file, target, value } => write!(
                 f,

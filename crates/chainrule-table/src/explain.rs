@@ -115,19 +115,26 @@ impl Seen {
     /// If it is none.
     pub fn set_target(&mut self, model: &Model, text: &str) -> Result<(), Error> {
         let refuse = |expected: String| Error::Value { what: "target-value", expected, got: text.to_owned() };
-        let y = match &model.target {
+        let y: Vec<f64> = match &model.target {
             Target::Regression(target) => {
-                let y = text.trim().parse().ok().filter(|y: &f64| y.is_finite());
-                target.affine().to_input(y.ok_or_else(|| refuse("a number".into()))?)
+                let number = |text: &str| text.trim().parse().ok().filter(|y: &f64| y.is_finite());
+                let given: Option<Vec<f64>> = text.split(',').map(number).collect();
+                let count = target.numbers().count();
+                let expected = || match count {
+                    1 => "a number".into(),
+                    count => format!("{count} numbers separated by commas"),
+                };
+                let given = given.filter(|given| given.len() == count).ok_or_else(|| refuse(expected()))?;
+                target.numbers().zip(given).map(|(target, y)| target.affine().to_input(y)).collect()
             }
             Target::Classification(target) => {
                 let labels = target.labels();
                 let class = labels.iter().position(|label| label == text);
                 let known = || format!("one of {}", labels.iter().take(8).cloned().collect::<Vec<_>>().join(", "));
-                class.ok_or_else(|| refuse(known()))? as f64
+                vec![class.ok_or_else(|| refuse(known()))? as f64]
             }
         };
-        self.y = Some(Matrix::from_vec(self.rows.len(), 1, vec![y; self.rows.len()])?);
+        self.y = Some(Matrix::from_vec(self.rows.len(), y.len(), y.repeat(self.rows.len()))?);
         Ok(())
     }
 
@@ -243,7 +250,8 @@ pub fn contributions(
     // A number comes back to the target's units.
     let (unit, zero) = match &model.target {
         Target::Regression(target) if OutputScale::of(model) == OutputScale::Number => {
-            (target.affine().scale(), target.affine().mean())
+            let affine = target.numbers().nth(k).unwrap_or(target).affine();
+            (affine.scale(), affine.mean())
         }
         _ => (1.0, 0.0),
     };
@@ -350,6 +358,7 @@ pub fn importances(
         Ok(match model.score(table, &rows, &predictions, weights.as_deref())? {
             Metrics::Regression(metrics) => ("rmse", metrics.rmse),
             Metrics::Classification(metrics) => ("log_loss", metrics.log_loss),
+            several @ Metrics::Several(_) => ("mean_1_minus_r2", several.main().1),
         })
     };
     let (metric, whole) = score(&inputs)?;

@@ -3,6 +3,7 @@
 use chainrule::kernels::Lanes;
 use chainrule::{Error, MatrixRef};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The scores of a model on some rows, by the names that `--json` uses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,6 +13,23 @@ pub enum Metrics {
     Regression(RegressionMetrics),
     /// Of predicted probabilities.
     Classification(ClassificationMetrics),
+    /// Of several numbers, by the targets' names.
+    Several(BTreeMap<String, RegressionMetrics>),
+}
+
+impl Metrics {
+    /// The metric that decides, by the name that a person reads; smaller is better. Of a number the RMSE, of classes the
+    /// log loss, of several numbers the mean of their 1 − R² (of a target that is the same in every row: 1 if it is missed).
+    pub fn main(&self) -> (&'static str, f64) {
+        match self {
+            Self::Regression(RegressionMetrics { rmse, .. }) => ("RMSE", *rmse),
+            Self::Classification(ClassificationMetrics { log_loss, .. }) => ("log loss", *log_loss),
+            Self::Several(all) => {
+                let missed = |of: &RegressionMetrics| of.r2.map_or(f64::from(of.rmse > 0.0), |r2| 1.0 - r2);
+                ("mean 1 − R²", all.values().map(missed).sum::<f64>() / all.len() as f64)
+            }
+        }
+    }
 }
 
 /// The scores of predicted numbers ŷ for y with weights w (1 if none are given).

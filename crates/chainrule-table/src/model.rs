@@ -6,7 +6,7 @@ use crate::metrics::{self, Metrics};
 use crate::note::Note;
 use crate::recipe::FitError;
 use crate::table::Table;
-use crate::target::Target;
+use crate::target::{NumberTarget, Target};
 use chainrule::kernels::Lanes;
 use chainrule::loss::Link;
 use chainrule::model_file::{FileFault, Tensor};
@@ -191,6 +191,8 @@ pub enum Predictions {
         values: Vec<f64>,
         /// (level, numbers), for a quantile loss or where intervals were asked for.
         quantiles: Vec<(f64, Vec<f64>)>,
+        /// Those of the other targets, where there are several.
+        others: Vec<Vec<f64>>,
     },
     /// Each class's probability, [rows, classes].
     Probabilities(Matrix<f64>),
@@ -267,7 +269,11 @@ impl Model {
                 }
                 let median =
                     (0..levels.len()).min_by(|&a, &b| (levels[a] - 0.5).abs().total_cmp(&(levels[b] - 0.5).abs()));
-                Predictions::Numbers { values: column(median.unwrap_or(0)), quantiles }
+                let other = |(k, target): (usize, &NumberTarget)| {
+                    (0..outputs.rows()).map(|i| target.decode(outputs[(i, k)])).collect::<Vec<f64>>()
+                };
+                let others = target.numbers().enumerate().skip(1).map(other).collect();
+                Predictions::Numbers { values: column(median.unwrap_or(0)), quantiles, others }
             }
             Target::Classification(_) if self.loss.link() == Link::Logistic => {
                 let data = outputs.as_slice().iter().flat_map(|&p| [1.0 - p, p]).collect();
@@ -304,8 +310,17 @@ impl Model {
         weights: Option<&[f64]>,
     ) -> Result<Metrics, FitError> {
         Ok(match (&self.target, predictions) {
-            (Target::Regression(target), Predictions::Numbers { values, .. }) => {
-                Metrics::Regression(metrics::regression(&target.values(table, rows)?, values, weights)?)
+            (Target::Regression(target), Predictions::Numbers { values, others, .. }) => {
+                let score = |(target, values): (&NumberTarget, &Vec<f64>)| {
+                    let score = metrics::regression(&target.values(table, rows)?, values, weights)?;
+                    Ok::<_, FitError>((target.column().to_owned(), score))
+                };
+                if others.is_empty() {
+                    Metrics::Regression(score((target, values))?.1)
+                } else {
+                    let all = target.numbers().zip(std::iter::once(values).chain(others));
+                    Metrics::Several(all.map(score).collect::<Result<_, _>>()?)
+                }
             }
             (Target::Classification(target), Predictions::Probabilities(p)) => {
                 Metrics::Classification(metrics::classification(&target.classes(table, rows)?, p.view(), weights)?)
@@ -400,7 +415,11 @@ impl Model {
             output,
             facts,
         };
-        let expected = outputs_for(&model.loss, model.target.labels().len());
+        let expected = outputs_for(&model.loss, &model.target);
+        let several = model.target.columns().count() > 1;
+        if several && (model.output.intervals.is_some() || matches!(model.loss, Loss::Quantile { .. })) {
+            return Err(damaged("its quantiles are of one number, and it has several"));
+        }
         for network in model.networks() {
             if model.encoder.width() != network.inputs() {
                 return Err(damaged("its encoder and its network do not fit together"));
@@ -413,12 +432,12 @@ impl Model {
     }
 }
 
-/// The number of outputs that a loss needs for so many classes (0: a number is predicted).
-pub(crate) fn outputs_for(loss: &Loss, classes: usize) -> usize {
+/// The number of outputs that a loss needs for a target.
+pub(crate) fn outputs_for(loss: &Loss, target: &Target) -> usize {
     match loss {
         Loss::Quantile { levels } => levels.len(),
-        Loss::CrossEntropy { .. } => classes,
-        _ => 1,
+        Loss::CrossEntropy { .. } => target.labels().len(),
+        _ => target.columns().count(),
     }
 }
 

@@ -94,7 +94,7 @@ pub struct Options {
 
 /// Every option: name, and what it takes.
 pub const OPTIONS: [(&str, &str); 37] = [
-    ("target", "the column to predict"),
+    ("target", "the column to predict; several numbers: a,b"),
     ("preset", "default, or plain: the tutorial's method to the letter"),
     ("effort", "fast, default or best: how many members, and how long they are trained"),
     ("task", "regression or classification [inferred]"),
@@ -925,6 +925,11 @@ fn fit_in<T: Scalar>(
         let expected = "a number to predict, with a loss like squared_error".into();
         return Err(Error::Value { what: "quantiles", expected, got: format!("the loss {loss}") }.into());
     }
+    let several = everyone.columns().count() > 1;
+    if several && (!plan.quantiles.is_empty() || matches!(loss, Loss::Quantile { .. })) {
+        let expected = "one target for quantiles".into();
+        return Err(Error::Value { what: "quantiles", expected, got: plan.schema.target.clone() }.into());
+    }
     if !plan.quantiles.is_empty() && matches!(loss, Loss::Quantile { .. }) {
         let expected = "either --quantiles or the quantile loss".into();
         return Err(Error::Value { what: "quantiles", expected, got: "both".into() }.into());
@@ -939,7 +944,7 @@ fn fit_in<T: Scalar>(
     };
     let (encoder, target) = match tables.start {
         Some(start) => {
-            if start.target.column() != everyone.column() || start.target.labels() != everyone.labels() {
+            if !start.target.columns().eq(everyone.columns()) || start.target.labels() != everyone.labels() {
                 let expected = format!("a start for the same target, {}", everyone.column());
                 let got = format!("one for {}", start.target.column());
                 return Err(Error::Value { what: "start", expected, got }.into());
@@ -956,7 +961,7 @@ fn fit_in<T: Scalar>(
     let (train_data, more) = encode(&training)?;
     notes.extend(more);
     let choose_data = if choosing.rows.is_empty() { None } else { Some(encode(&choosing)?.0) };
-    let outputs = outputs_for(&loss, schema.labels.len());
+    let outputs = outputs_for(&loss, &target);
     let layers = plan.layers(outputs, &encoder);
     let network = match tables.start {
         None => Network::<T>::new(encoder.width(), layers, plan.init, plan.seed)?,
@@ -1151,7 +1156,7 @@ fn fit_in<T: Scalar>(
         // Of a root r = √m the error is that of m over 2r.
         standard_error = match &metrics {
             Metrics::Regression(scores) if scores.rmse > 0.0 => Some(error / (2.0 * scores.rmse)),
-            Metrics::Regression(_) => None,
+            Metrics::Regression(_) | Metrics::Several(_) => None,
             Metrics::Classification(_) => Some(error),
         };
         coverage = covered(&model.target, &scoring, &predictions)?;
@@ -1163,7 +1168,7 @@ fn fit_in<T: Scalar>(
             ));
         }
         notes.extend(more.iter().map(Note::to_string).filter(|note| !notes.contains(note)).collect::<Vec<_>>());
-        let outputs = outputs_for(&linear_loss, schema.labels.len());
+        let outputs = outputs_for(&linear_loss, &model.target);
         let linear = match linear {
             Some(linear) => AnyNetwork::F64(linear),
             None => {
@@ -1252,8 +1257,14 @@ fn constant_baseline(model: &Model, training: &Part<'_>, scoring: &Part<'_>) -> 
     let predictions = match &model.target {
         Target::Regression(target) => {
             let values = target.values(training.table, &training.rows)?;
-            let mean = values.iter().enumerate().map(|(i, y)| weight(i) * y).sum::<f64>() / total;
-            Predictions::Numbers { values: vec![mean; scoring.rows.len()], quantiles: Vec::new() }
+            let mean = |values: Vec<f64>| {
+                let mean = values.iter().enumerate().map(|(i, y)| weight(i) * y).sum::<f64>() / total;
+                vec![mean; scoring.rows.len()]
+            };
+            let others =
+                target.numbers().skip(1).map(|target| Ok(mean(target.values(training.table, &training.rows)?)));
+            let others = others.collect::<Result<_, FitError>>()?;
+            Predictions::Numbers { values: mean(values), quantiles: Vec::new(), others }
         }
         Target::Classification(target) => {
             let mut shares = vec![0.0; target.labels().len()];
@@ -1267,10 +1278,7 @@ fn constant_baseline(model: &Model, training: &Part<'_>, scoring: &Part<'_>) -> 
     model.score(scoring.table, &scoring.rows, &predictions, scoring.weights.as_deref())
 }
 
-/// The metric that decides: the first of its kind. RMSE for numbers, log loss for classes.
+/// The metric that decides: [`Metrics::main`].
 pub fn main_metric(metrics: &Metrics) -> (&'static str, f64) {
-    match metrics {
-        Metrics::Regression(metrics::RegressionMetrics { rmse, .. }) => ("RMSE", *rmse),
-        Metrics::Classification(metrics::ClassificationMetrics { log_loss, .. }) => ("log loss", *log_loss),
-    }
+    metrics.main()
 }

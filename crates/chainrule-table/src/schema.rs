@@ -90,7 +90,7 @@ impl FromStr for Task {
 /// What a person says about the columns.
 #[derive(Clone, Debug, Default)]
 pub struct SchemaOptions {
-    /// The column to predict.
+    /// The column to predict; several numbers separated by commas.
     pub target: String,
     /// What it is; inferred where none is given.
     pub task: Option<Task>,
@@ -163,6 +163,8 @@ pub struct Schema {
     pub reasons: Vec<String>,
     /// The target's position among the columns.
     pub target: usize,
+    /// Those of further numbers to predict.
+    pub other_targets: Vec<usize>,
     /// What is predicted.
     pub task: Task,
     /// The classes; none for regression.
@@ -185,19 +187,36 @@ impl Schema {
     pub fn infer(table: &Table, options: &SchemaOptions) -> Result<Self, TableError> {
         let kinds = named_kinds(table, options)?;
         let find = |kind| kinds.iter().position(|k| *k == Some(kind));
-        let (target, weight) = (find(Kind::Target).unwrap_or_default(), find(Kind::Weight));
+        let weight = find(Kind::Weight);
+        // In the order in which they are named.
+        let positions = table.positions();
+        let mut targets = target_names(table, options).into_iter().filter_map(|name| positions.get(&name[..]).copied());
+        let target = targets.next().unwrap_or_default();
+        let other_targets: Vec<usize> = targets.collect();
+        let all_targets = [&[target], &other_targets[..]].concat();
 
         let mut notes = Vec::new();
         let all: Vec<usize> = (0..table.rows()).collect();
         let weights = weight.map(|column| sample_weights(table, column, &all)).transpose()?;
-        let (rows, dropped) = rows_with_target(table, target, weights.as_deref());
+        let (rows, dropped) = rows_with_target(table, &all_targets, weights.as_deref());
         notes.extend(dropped);
         let name = table.columns()[target].name();
         if rows.len() < 2 {
             let (file, target, got) = (table.name().to_owned(), name.to_owned(), rows.len());
             return Err(TableError::TooFewRows { file, target, expected: 2, got });
         }
-        let (task, labels) = target_kind(table, target, options.task, &rows, &mut notes)?;
+        let task = match (options.task, &other_targets[..]) {
+            (task, []) => task,
+            (None | Some(Task::Regression), _) => Some(Task::Regression),
+            (Some(Task::Classification), [other, ..]) => {
+                let other = table.columns()[*other].name().to_owned();
+                return Err(TableError::SeveralClasses { first: name.to_owned(), second: other });
+            }
+        };
+        let (task, labels) = target_kind(table, target, task, &rows, &mut notes)?;
+        for &other in &other_targets {
+            target_kind(table, other, Some(Task::Regression), &rows, &mut notes)?;
+        }
 
         let (kinds, reasons) = column_kinds(table, &kinds, &rows)?;
         if !kinds.iter().any(|kind| kind.is_input()) {
@@ -230,7 +249,7 @@ impl Schema {
                 "{place}: {text} makes texts of a column with {numbers} numbers in {cells} cells"
             )));
         }
-        Ok(Self { kinds, reasons, target, task, labels, rows, weights, notes })
+        Ok(Self { kinds, reasons, target, other_targets, task, labels, rows, weights, notes })
     }
 
     /// The kind of each column of a table of which nothing is said, and why.
@@ -248,6 +267,21 @@ impl Schema {
     }
 }
 
+/// The names of the columns to predict: the option as it stands where a column has that name, else its parts.
+fn target_names(table: &Table, options: &SchemaOptions) -> Vec<String> {
+    let whole = options.target.clone();
+    if table.position(&whole).is_some() || !whole.contains(',') {
+        return vec![whole];
+    }
+    let mut names: Vec<String> = Vec::new();
+    for name in whole.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
 /// The kinds that the options name; [`Kind::Categorical`] means "named by --categorical".
 fn named_kinds(table: &Table, options: &SchemaOptions) -> Result<Vec<Option<Kind>>, TableError> {
     let positions = table.positions();
@@ -256,7 +290,7 @@ fn named_kinds(table: &Table, options: &SchemaOptions) -> Result<Vec<Option<Kind
         names.iter().map(|name| (option, kind, name.clone())).collect()
     };
     let weight: Vec<String> = options.sample_weight.iter().cloned().collect();
-    let mut all = named(("--target", Kind::Target), std::slice::from_ref(&options.target));
+    let mut all = named(("--target", Kind::Target), &target_names(table, options));
     all.extend(named(("--sample-weight", Kind::Weight), &weight));
     all.extend(named(("--ignore", Kind::Ignored), &options.ignore));
     all.extend(named(("--categorical", Kind::Categorical), &options.categorical));
@@ -296,19 +330,22 @@ pub fn sample_weights(table: &Table, position: usize, rows: &[usize]) -> Result<
     Ok(weights)
 }
 
-/// The rows that have a target and a weight above 0 (each row of the table has its entry in `weights`), and what to say
+/// The rows that have every target and a weight above 0 (each row of the table has its entry in `weights`), and what to say
 /// of the others.
-pub(crate) fn rows_with_target(table: &Table, target: usize, weights: Option<&[f64]>) -> (Vec<usize>, Vec<Note>) {
-    let column = &table.columns()[target];
+pub(crate) fn rows_with_target(table: &Table, targets: &[usize], weights: Option<&[f64]>) -> (Vec<usize>, Vec<Note>) {
     let mut notes = Vec::new();
     let weighted: Vec<usize> = (0..table.rows()).filter(|&row| weights.is_none_or(|w| w[row] > 0.0)).collect();
     if weighted.len() < table.rows() {
         notes.push(Note::new(format!("{} of weight 0 left out", counted(table.rows() - weighted.len(), "row"))));
     }
-    let rows: Vec<usize> = weighted.iter().copied().filter(|&row| !column.cells().is_missing(row)).collect();
-    if rows.len() < weighted.len() {
-        let dropped = counted(weighted.len() - rows.len(), "row");
-        notes.push(Note::new(format!("{dropped} without a value in {} left out", Quoted(column.name()))));
+    let mut rows = weighted;
+    for column in targets.iter().map(|&target| &table.columns()[target]) {
+        let before = rows.len();
+        rows.retain(|&row| !column.cells().is_missing(row));
+        if rows.len() < before {
+            let dropped = counted(before - rows.len(), "row");
+            notes.push(Note::new(format!("{dropped} without a value in {} left out", Quoted(column.name()))));
+        }
     }
     (rows, notes)
 }

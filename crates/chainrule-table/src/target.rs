@@ -25,6 +25,9 @@ pub enum Target {
 pub struct NumberTarget {
     column: String,
     affine: Affine,
+    /// Further numbers that the same network predicts, each with a scale of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    others: Vec<NumberTarget>,
 }
 
 /// A target of classes: a network learns a label's index.
@@ -41,17 +44,32 @@ impl Target {
     /// # Errors
     /// If a number is infinite or too large.
     pub fn fit(table: &Table, schema: &Schema, rows: &[usize], scale: Scale) -> Result<Self, TableError> {
-        let column = table.columns()[schema.target].name().to_owned();
+        let name = |position: usize| table.columns()[position].name().to_owned();
+        let number = |position: usize| {
+            let affine = Affine::fit(scale, &table.numbers(position, rows)?);
+            Ok::<_, TableError>(NumberTarget { column: name(position), affine, others: Vec::new() })
+        };
         Ok(match schema.task {
             Task::Regression => {
-                let affine = Affine::fit(scale, &table.numbers(schema.target, rows)?);
-                Self::Regression(NumberTarget { column, affine })
+                let others = schema.other_targets.iter().map(|&position| number(position)).collect::<Result<_, _>>()?;
+                Self::Regression(NumberTarget { others, ..number(schema.target)? })
             }
-            Task::Classification => Self::Classification(ClassTarget { column, labels: schema.labels.clone() }),
+            Task::Classification => {
+                Self::Classification(ClassTarget { column: name(schema.target), labels: schema.labels.clone() })
+            }
         })
     }
 
-    /// The column's name.
+    /// The columns' names: one, or those of several numbers.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let others = match self {
+            Self::Regression(target) => &target.others[..],
+            Self::Classification(_) => &[],
+        };
+        std::iter::once(self.column()).chain(others.iter().map(|target| &target.column[..]))
+    }
+
+    /// The column's name, or the first of several numbers'.
     pub fn column(&self) -> &str {
         match self {
             Self::Regression(target) => &target.column,
@@ -75,12 +93,13 @@ impl Target {
         }
     }
 
-    /// The rows of a table that have a value in the target, with a note on those that have none.
+    /// The rows of a table that have a value in every target column, with a note on those that have none.
     ///
     /// # Errors
     /// If the table has no such column, or no such row.
     pub fn rows(&self, table: &Table) -> Result<(Vec<usize>, Vec<Note>), TableError> {
-        let (rows, notes) = rows_with_target(table, position(table, self.column())?, None);
+        let targets = self.columns().map(|column| position(table, column)).collect::<Result<Vec<_>, _>>()?;
+        let (rows, notes) = rows_with_target(table, &targets, None);
         if rows.is_empty() {
             let (file, target) = (table.name().to_owned(), self.column().to_owned());
             return Err(TableError::TooFewRows { file, target, expected: 1, got: 0 });
@@ -90,6 +109,16 @@ impl Target {
 }
 
 impl NumberTarget {
+    /// This number and the others beside it, in the order of the network's outputs.
+    pub fn numbers(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.others)
+    }
+
+    /// The column's name.
+    pub fn column(&self) -> &str {
+        &self.column
+    }
+
     /// The map between y and z.
     pub fn affine(&self) -> Affine {
         self.affine
@@ -108,23 +137,24 @@ impl NumberTarget {
         }
     }
 
-    /// z in the given rows, [rows, 1].
+    /// z in the given rows, [rows, numbers].
     ///
     /// # Errors
     /// As [`Self::values`]; also if `T` cannot hold z², which a loss needs.
     pub fn encode<T: Scalar>(&self, table: &Table, rows: &[usize]) -> Result<Matrix<T>, TableError> {
-        let values = self.values(table, rows)?;
-        let mut data = Vec::with_capacity(rows.len());
-        for (i, y) in values.into_iter().enumerate() {
-            let z = self.affine.to_input(y);
-            if !T::from_f64(z * z).is_finite() {
-                let position = position(table, &self.column)?;
-                let (place, got) = (table.place(rows[i], position), table.spelling(rows[i], position));
-                return Err(TableError::Unrepresentable { place, got, precision: T::NAME });
+        let mut all = Matrix::zeros(rows.len(), 1 + self.others.len());
+        for (k, target) in self.numbers().enumerate() {
+            for (i, y) in target.values(table, rows)?.into_iter().enumerate() {
+                let z = target.affine.to_input(y);
+                if !T::from_f64(z * z).is_finite() {
+                    let position = position(table, &target.column)?;
+                    let (place, got) = (table.place(rows[i], position), table.spelling(rows[i], position));
+                    return Err(TableError::Unrepresentable { place, got, precision: T::NAME });
+                }
+                all[(i, k)] = T::from_f64(z);
             }
-            data.push(T::from_f64(z));
         }
-        Ok(Matrix::from_vec(rows.len(), 1, data).expect("one number a row"))
+        Ok(all)
     }
 
     /// y = mean + scale · z.

@@ -272,3 +272,68 @@ fn a_stopped_cross_validation_keeps_the_model_in_hand_and_says_so() {
     let note = "the cross-validation was stopped: the model learnt without fold 2 of 3, which scores it";
     assert_eq!(fitted.notes.last().unwrap(), note);
 }
+
+/// y₁ = 3a − 2b and y₂ = a·b, in other units, with a gap in each.
+fn two_targets() -> String {
+    let mut random = default_rng(9);
+    let mut csv = String::from("a,b,first,second\n");
+    for i in 0..200 {
+        let (a, b) = (random.uniform(0.0, 4.0).unwrap(), random.uniform(-1.0, 1.0).unwrap());
+        let first = if i == 7 { String::new() } else { (3.0 * a - 2.0 * b).to_string() };
+        let second = if i == 9 { String::new() } else { (1000.0 * a * b + 5000.0).to_string() };
+        writeln!(csv, "{a},{b},{first},{second}").unwrap();
+    }
+    csv
+}
+
+#[test]
+fn two_numbers_are_predicted_each_in_its_own_units_and_come_back_from_the_file() {
+    let csv = two_targets();
+    let fitted = fit(&csv, "target=first,second folds=2 seed=1").unwrap();
+    assert_eq!(fitted.rows.training + fitted.rows.scoring, 198);
+    let Some(Metrics::Several(scores)) = &fitted.score else { panic!("{:?}", fitted.score) };
+    assert_eq!(scores.keys().collect::<Vec<_>>(), ["first", "second"]);
+    for (name, scores) in scores {
+        assert!(scores.r2.unwrap() > 0.8, "{name}: {scores:?}");
+    }
+    let bytes = fitted.model.to_file().unwrap().write_bytes().unwrap();
+    let model = Model::from_file(&ModelFile::read_bytes(&bytes).unwrap()).unwrap();
+    let table = Table::read_csv(csv.as_bytes(), "t.csv").unwrap();
+    let (Predictions::Numbers { values, others, .. }, _) = model.predict(&table, None, &Processor::new(1)).unwrap()
+    else {
+        panic!("numbers");
+    };
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    assert!((4.0..8.0).contains(&mean(&values)) && (4000.0..6000.0).contains(&mean(&others[0])));
+    // The scores are those of each number by itself.
+    let (metrics, rows, _) = model.evaluate(&table, None, None, &Processor::new(1)).unwrap();
+    let Metrics::Several(all) = metrics else { panic!("several") };
+    let truth = |row: usize| csv.lines().nth(row + 1).unwrap().split(',').nth(3).unwrap().parse::<f64>();
+    let squares = (0..200).filter(|&row| row != 7).filter_map(|row| Some((truth(row).ok()? - others[0][row]).powi(2)));
+    assert!((all["second"].rmse - (squares.sum::<f64>() / rows as f64).sqrt()).abs() < 1e-9 * all["second"].rmse);
+}
+
+#[test]
+fn a_column_with_a_comma_in_its_name_is_one_target() {
+    let mut csv = String::from("a,\"x,y\"\n");
+    (0..60).for_each(|i| writeln!(csv, "{i},{}", 2.5 * f64::from(i)).unwrap());
+    let fitted = fit(&csv, "target=x,y epochs=1 folds=1").unwrap();
+    assert_eq!(fitted.model.target.columns().collect::<Vec<_>>(), ["x,y"]);
+    assert_eq!(fit(&csv, "target=a,y epochs=1").unwrap_err().matches('y').count() > 0, true);
+}
+
+#[test]
+fn several_targets_are_numbers_and_have_no_quantiles() {
+    let csv = table(60);
+    for (text, expected) in [
+        ("target=y,class", "class"),
+        ("target=y,a task=classification", "one column at a time"),
+        ("target=y,a quantiles=0.1,0.9", "one target for quantiles"),
+        ("target=y,a loss=quantile:0.1:0.9", "one target for quantiles"),
+        ("target=y,a class-weight=balanced", "only classes are balanced"),
+        ("target=y,nobody", "nobody"),
+    ] {
+        let error = fit(&csv, &format!("{text} ignore=group,day epochs=2")).unwrap_err();
+        assert!(error.contains(expected) && !error.contains('\n'), "{text}: {error}");
+    }
+}

@@ -405,6 +405,7 @@ impl<T: Scalar> Trainer<T> {
         let parameters = network.parameters().len();
         let shares =
             if most_rows * parameters * network.members() * 3 < WORTH_SHARING { 1 } else { processor.threads() };
+        processor.team.expect(most_rows * parameters * network.members());
         let memory = |k: usize| vec![T::ZERO; if options.optimizer.memories() > k { parameters } else { 0 }];
         Self {
             options: options.clone(),

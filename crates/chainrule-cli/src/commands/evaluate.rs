@@ -1,10 +1,11 @@
 //! `evaluate`: a model's score on a table.
 
-use super::fit::{processor, significant};
+use super::fit::{metrics_text, processor, significant};
 use crate::failure::Failure;
 use crate::input;
 use crate::output::Output;
 use chainrule_table::data_fingerprint;
+use chainrule_table::metrics::Metrics;
 use serde_json::{Value, json};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -59,7 +60,11 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         let lines = metrics.as_object().into_iter().flatten();
         lines.fold(format!("rows      {rows}\n"), |text, (name, value)| match value.as_f64() {
             Some(x) => text + &format!("{name:<9} {}\n", significant(x)),
-            None => text,
+            // Of several targets each has its own.
+            None => match serde_json::from_value(value.clone()) {
+                Ok(scores) => text + &format!("{name:<9} {}\n", metrics_text(&Metrics::Regression(scores))),
+                Err(_) => text,
+            },
         })
     };
     Output::stdout().write(|out| out.write_all(text.as_bytes()).map_err(Failure::Write))?;

@@ -371,7 +371,13 @@ fn start_text(data: &Path, table: &chainrule_table::Table, start: &Start) -> Str
     text
 }
 
-fn metrics_text(metrics: &Metrics) -> String {
+/// The metrics in a line; of several targets each in one of its own, below the first.
+pub(crate) fn metrics_text(metrics: &Metrics) -> String {
+    if let Metrics::Several(all) = metrics {
+        let of = |(name, scores): (&String, _)| format!("{}  {name}", metrics_text(&Metrics::Regression(scores)));
+        let lines: Vec<String> = all.iter().map(|(name, scores)| of((name, scores.clone()))).collect();
+        return lines.join("\n          ");
+    }
     let Value::Object(map) = serde_json::to_value(metrics).unwrap_or_default() else { return String::new() };
     let part = |(name, value): (&String, &Value)| Some(format!("{name} {}", significant(value.as_f64()?)));
     map.iter().filter_map(part).collect::<Vec<_>>().join("  ")
@@ -432,7 +438,7 @@ fn summary_text(fitted: &Fitted, name: &str, fingerprint: &Value, data: &Path, s
         _ if fitted.cross_validation.is_some() => {}
         (Some(score), Some((linear, constant))) => {
             let constant_name = match score {
-                Metrics::Regression(_) => "the mean",
+                Metrics::Regression(_) | Metrics::Several(_) => "the mean",
                 Metrics::Classification(_) => "class shares",
             };
             let (name, _) = recipe::main_metric(score);

@@ -137,7 +137,11 @@ fn rows_through(
 
 /// The names of the columns that a prediction adds.
 fn names_of(model: &Model) -> Vec<String> {
-    let mut names = vec!["prediction".to_owned()];
+    let mut targets = model.target.columns();
+    let mut names: Vec<String> = match (targets.next(), targets.next()) {
+        (_, None) => vec!["prediction".to_owned()],
+        _ => model.target.columns().map(|target| format!("prediction_{target}")).collect(),
+    };
     names.extend(model.quantile_levels().iter().map(|level| format!("quantile_{level}")));
     names.extend(model.target.labels().iter().map(|label| format!("probability_{label}")));
     names
@@ -169,8 +173,9 @@ fn push_prediction(text: &mut String, model: &Model, predictions: &Predictions, 
         text.push_str(&json!(x).to_string());
     };
     match predictions {
-        Predictions::Numbers { values, quantiles } => {
+        Predictions::Numbers { values, quantiles, others } => {
             number(text, values[i]);
+            others.iter().for_each(|values| number(text, values[i]));
             quantiles.iter().for_each(|(_, values)| number(text, values[i]));
         }
         Predictions::Probabilities(p) => {
@@ -201,8 +206,9 @@ fn push_cell(text: &mut String, cell: &str, separator: char) {
 fn columns(model: &Model, predictions: &Predictions) -> Vec<(String, Vec<serde_json::Value>)> {
     let numbers = |values: &[f64]| values.iter().map(|&x| json!(x)).collect::<Vec<_>>();
     let cells: Vec<Vec<serde_json::Value>> = match predictions {
-        Predictions::Numbers { values, quantiles } => {
-            std::iter::once(numbers(values)).chain(quantiles.iter().map(|(_, values)| numbers(values))).collect()
+        Predictions::Numbers { values, quantiles, others } => {
+            let all = std::iter::once(values).chain(others).chain(quantiles.iter().map(|(_, values)| values));
+            all.map(|values| numbers(values)).collect()
         }
         Predictions::Probabilities(p) => {
             let labels = model.target.labels();

@@ -13,6 +13,16 @@ use std::thread::JoinHandle;
 /// each other within microseconds, an epoch's validation within milliseconds.
 const SPINS: usize = 4_000;
 const YIELDS: usize = 200;
+/// How many late phases in a row, nearly, make the caller go on alone; for how many phases at first; and at most.
+const STRIKES: usize = 4;
+const ALONE: usize = 64;
+const MOST_ALONE: usize = 1 << 16;
+/// After so many phases in time, cores are plenty again.
+const IN_TIME: usize = 256;
+/// Multiply-adds that take a slow processor with vectors as long as one look.
+const A_LOOK: usize = 400;
+/// Looks that take as long as to yield, where nobody else wants the core.
+const A_YIELD: usize = 50;
 
 /// Threads that wait for phases; the caller's thread is worker 0.
 #[derive(Debug)]
@@ -20,7 +30,45 @@ pub(crate) struct Team {
     shared: Arc<Shared>,
     helpers: Vec<JoinHandle<()>>,
     /// One phase at a time.
-    phase: Mutex<()>,
+    phase: Mutex<Manners>,
+    /// Looks for a helper's end after which the phase counts as late.
+    patience: AtomicUsize,
+}
+
+/// Whether the helpers have cores to run on.
+///
+/// Where other processes want the cores, a helper is away for milliseconds, and a phase of microseconds waits for it. Then
+/// the caller does the helpers' work, too, for a while, and tries again: for four times as long after every failure. No clock
+/// is read; what counts is how often the caller had to look. The bits are the same in any case.
+#[derive(Clone, Copy, Debug)]
+struct Manners {
+    strikes: usize,
+    in_time: usize,
+    /// Phases that the caller still does alone, and how many it will be the next time.
+    alone: usize,
+    next: usize,
+}
+
+impl Manners {
+    const GOOD: Self = Self { strikes: 0, in_time: 0, alone: 0, next: ALONE };
+
+    /// After a phase with helpers.
+    fn learn(&mut self, late: bool) {
+        if !late {
+            self.strikes = self.strikes.saturating_sub(1);
+            self.in_time += 1;
+            if self.in_time >= IN_TIME {
+                self.next = ALONE;
+            }
+            return;
+        }
+        self.in_time = 0;
+        self.strikes += 2;
+        if self.strikes > 2 * STRIKES {
+            (self.strikes, self.alone) = (STRIKES, self.next);
+            self.next = (4 * self.next).min(MOST_ALONE);
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -74,11 +122,16 @@ impl Team {
                     .ok()
             })
             .collect();
-        Self { shared, helpers, phase: Mutex::new(()) }
+        Self { shared, helpers, phase: Mutex::new(Manners::GOOD), patience: AtomicUsize::new(usize::MAX) }
     }
 
     pub(crate) fn threads(&self) -> usize {
         self.helpers.len() + 1
+    }
+
+    /// Says that phases are about so many multiply-adds long, so that a helper which is away is not taken for one at work.
+    pub(crate) fn expect(&self, multiply_adds: usize) {
+        self.patience.store(SPINS / 4 + multiply_adds / self.threads() / A_LOOK, Relaxed);
     }
 
     /// Runs `work(worker)` on every worker and returns when all are done.
@@ -86,7 +139,11 @@ impl Team {
         if self.helpers.is_empty() {
             return work(0);
         }
-        let _one_phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut manners = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        if manners.alone > 0 {
+            manners.alone -= 1;
+            return (0..self.threads()).for_each(work);
+        }
         let shared = &*self.shared;
         // SAFETY: the lifetime is erased only until `running` is 0 again, before this function returns.
         let work_for_helpers = unsafe {
@@ -103,9 +160,15 @@ impl Team {
         let mine = catch_unwind(AssertUnwindSafe(|| work(0)));
         let mut looks = 0;
         while shared.running.load(Acquire) > 0 {
-            looks += 1;
-            if looks < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
+            if looks < SPINS {
+                looks += 1;
+                std::hint::spin_loop();
+            } else {
+                looks += A_YIELD;
+                std::thread::yield_now();
+            }
         }
+        manners.learn(looks > self.patience.load(Relaxed));
         if let Err(panic) = mine {
             std::panic::resume_unwind(panic);
         }
@@ -243,6 +306,41 @@ mod tests {
             a.fill(7);
         });
         assert_eq!((sums, a), ([12, 0, 18], [7; 10]));
+    }
+
+    #[test]
+    fn late_phases_are_done_alone_and_for_longer_each_time() {
+        let mut manners = Manners::GOOD;
+        // A late one now and then is forgiven.
+        for i in 0..100 {
+            manners.learn(i % 3 == 0);
+        }
+        assert_eq!((manners.alone, manners.next), (0, ALONE));
+        for _ in 0..=STRIKES {
+            manners.learn(true);
+        }
+        assert_eq!((manners.alone, manners.next), (ALONE, 4 * ALONE));
+        manners.alone = 0;
+        for _ in 0..20 * STRIKES {
+            manners.learn(true);
+        }
+        assert_eq!((manners.alone, manners.next), (MOST_ALONE, MOST_ALONE));
+        manners.alone = 0;
+        for _ in 0..IN_TIME {
+            manners.learn(false);
+        }
+        assert_eq!((manners.strikes, manners.next), (0, ALONE));
+    }
+
+    #[test]
+    fn a_caller_without_patience_does_every_item_all_the_same() {
+        let team = Team::new(3);
+        team.patience.store(0, Relaxed);
+        let mut counts = vec![0; 11];
+        for phase in 1..=2000 {
+            team.each(&mut counts, |_, count| *count += 1);
+            assert!(counts.iter().all(|&count| count == phase));
+        }
     }
 
     #[test]

@@ -276,15 +276,19 @@ fn outcome(subject: &Subject, trace: &Trace, row: usize) -> Result<String, Failu
     let of = if members > 1 { format!(", the mean of {members} members") } else { String::new() };
     match target {
         Target::Regression(number_target) => {
-            let x = mean(0);
-            let affine = number_target.affine();
-            let back = if affine.mean() == 0.0 && affine.scale() == 1.0 {
-                String::new()
-            } else {
-                let (mean, scale) = (super::subject::round(affine.mean()), super::subject::round(affine.scale()));
-                format!(" = {} + {}·({})", number(mean), number(scale), number(super::subject::round(x)))
-            };
-            text += &format!("prediction  {}{back}{of}\n", number(number_target.decode(x)));
+            let several = number_target.numbers().count() > 1;
+            for (k, one) in number_target.numbers().enumerate() {
+                let (x, affine) = (mean(k), one.affine());
+                let back = if affine.mean() == 0.0 && affine.scale() == 1.0 {
+                    String::new()
+                } else {
+                    let (mean, scale) = (super::subject::round(affine.mean()), super::subject::round(affine.scale()));
+                    format!(" = {} + {}·({})", number(mean), number(scale), number(super::subject::round(x)))
+                };
+                let name =
+                    if several { format!("{} = ", crate::failure::printable(one.column())) } else { String::new() };
+                text += &format!("prediction  {name}{}{back}{of}\n", number(one.decode(x)));
+            }
         }
         Target::Classification(_) => {
             let labels = target.labels();
@@ -302,9 +306,11 @@ fn outcome(subject: &Subject, trace: &Trace, row: usize) -> Result<String, Failu
         }
     }
     if let Some(loss) = trace.loss() {
-        let position = subject.table.position(target.column());
-        let truth = position.map_or(String::new(), |position| subject.table.spelling(row, position));
-        text += &format!("target      {} = {}\n", crate::failure::printable(target.column()), truth);
+        for column in target.columns() {
+            let position = subject.table.position(column);
+            let truth = position.map_or(String::new(), |position| subject.table.spelling(row, position));
+            text += &format!("target      {} = {}\n", crate::failure::printable(column), truth);
+        }
         text += &format!("J           {}  ({})\n", number(loss), subject.model.loss);
     }
     if subject.model.others.is_empty() {
@@ -312,7 +318,10 @@ fn outcome(subject: &Subject, trace: &Trace, row: usize) -> Result<String, Failu
     }
     let (predictions, _) = subject.model.predict(&subject.table, Some(&[row]), &subject.processor)?;
     let all = match predictions {
-        Predictions::Numbers { values, .. } => number(values[0]),
+        Predictions::Numbers { values, others, .. } => {
+            let all: Vec<String> = std::iter::once(&values).chain(&others).map(|values| number(values[0])).collect();
+            all.join(", ")
+        }
         Predictions::Probabilities(p) => {
             let likeliest = (1..p.cols()).fold(0, |best, k| if p[(0, k)] > p[(0, best)] { k } else { best });
             format!("{} {}", target.labels()[likeliest], number(super::subject::round(p[(0, likeliest)])))

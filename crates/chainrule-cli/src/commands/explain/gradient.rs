@@ -216,11 +216,11 @@ impl<'a> About<'a> {
             }
         }
         if let Target::Regression(target) = &self.subject.model.target {
-            let affine = target.affine();
-            if affine.scale() != 1.0 {
-                let name = cut(&printable(self.subject.model.target.column()), 28);
+            for (k, target) in target.numbers().enumerate().filter(|(_, target)| target.affine().scale() != 1.0) {
+                let (affine, name) = (target.affine(), cut(&printable(target.column()), 28));
                 let (mean, scale) = (short(round(affine.mean())), short(round(affine.scale())));
-                text += &format!("y₁  = ({name} − {mean})/{scale}: J counts in those units\n");
+                let y = format!("y{}", crate::text::subscript(k + 1));
+                text += &format!("{y}  = ({name} − {mean})/{scale}: J counts in those units\n");
             }
         }
         text

@@ -82,6 +82,13 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 
 /// The output to explain, from 0.
 fn output(model: &Model, label: Option<&str>, predictions: &Predictions) -> Result<usize, Failure> {
+    let targets: Vec<&str> = model.target.columns().collect();
+    if let Some(name) = label.filter(|_| targets.len() > 1) {
+        return targets.iter().position(|target| *target == name).ok_or_else(|| {
+            let expected = format!("one of the targets {}", targets.join(", "));
+            Error::Value { what: "output", expected, got: name.to_owned() }.into()
+        });
+    }
     let labels = model.target.labels();
     let kind = OutputScale::of(model);
     let class = match label {
@@ -121,7 +128,7 @@ struct View<'a> {
 impl View<'_> {
     /// What is explained, in words.
     fn what(&self) -> String {
-        let target = printable(self.model.target.column());
+        let target = printable(self.model.target.columns().nth(self.k).unwrap_or_else(|| self.model.target.column()));
         let labels = self.model.target.labels();
         match OutputScale::of(self.model) {
             OutputScale::Number => target,
@@ -161,17 +168,17 @@ impl View<'_> {
         text += &line("residual of the integral", "", &digits(of.residual));
         text += &line("this row", "", &digits(of.output));
         text += &match predictions {
-            Predictions::Numbers { values, .. }
-                if member.is_none() && (values[0] - of.output).abs() > 1e-3 * of.output.abs() =>
-            {
-                format!("\nprediction {} (the model cuts or bends the mean)\n", digits(values[0]))
+            Predictions::Numbers { values, others, .. } => {
+                let value = if self.k == 0 { values[0] } else { others[self.k - 1][0] };
+                let bent = member.is_none() && (value - of.output).abs() > 1e-3 * of.output.abs();
+                let text = format!("\nprediction {} (the model cuts or bends the mean)\n", digits(value));
+                if bent { text } else { String::new() }
             }
             Predictions::Probabilities(p) => {
                 let class = if OutputScale::of(self.model) == OutputScale::Logit { 1 } else { self.k };
                 let label = printable(&self.model.target.labels()[class]);
                 format!("\nprobability of {label} {}\n", digits(p[(0, class)]))
             }
-            Predictions::Numbers { .. } => String::new(),
         };
         text
     }

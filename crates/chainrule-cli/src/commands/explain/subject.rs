@@ -89,8 +89,8 @@ impl Subject {
 
     /// Whether the rows have targets of their own.
     pub(super) fn has_targets(&self, row: usize) -> bool {
-        let position = self.table.position(self.model.target.column());
-        position.is_some_and(|position| !self.table.columns()[position].cells().is_missing(row))
+        let has = |position: usize| !self.table.columns()[position].cells().is_missing(row);
+        self.model.target.columns().all(|column| self.table.position(column).is_some_and(has))
     }
 }
 
