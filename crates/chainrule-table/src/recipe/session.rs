@@ -88,7 +88,7 @@ impl<'p> Session<'p> {
         let (training, more) = rows(&split.training)?;
         notes.extend(more.iter().map(ToString::to_string));
         let scoring = if split.held.is_empty() { None } else { Some(rows(&split.held)?.0) };
-        let layers = plan.layers(outputs_for(&loss, schema.labels.len()), &encoder);
+        let layers = plan.layers(outputs_for(&loss, &target), &encoder);
         let mut network = Network::new(encoder.width(), layers, plan.init, plan.seed)?;
         network.start_from(training.x.view())?;
         let run = plan.training(&loss, split.training.len(), false);
