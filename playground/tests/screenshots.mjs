@@ -27,8 +27,8 @@ function houses() {
   return ["size,street,age,price", ...Array.from({ length: 400 }, line)].join("\n");
 }
 
-await shot("desktop", "#weight=1");
-await shot("dark", "#data=spiral&hidden=8,8&run=400", { colorScheme: "dark" });
+await shot("desktop", "#weight=1", { width: 1240, height: 900 });
+await shot("dark", "#data=circle&hidden=4&run=150", { width: 1180, height: 860, colorScheme: "dark" });
 await shot("phone", "#weight=1", { width: 390, height: 844 }, (page) => page.evaluate(() => scrollTo(0, 190)));
 await shot("lesson", "#view=lessons&lesson=class", { width: 1200, height: 900 }, async (page) => {
   await page.fill('[data-exercise="10"] [data-field="dZ"]', "derivatives[f'dZ{l+1}'] @ self.params[f'W{l+1}'].T");
@@ -37,7 +37,7 @@ await shot("lesson", "#view=lessons&lesson=class", { width: 1200, height: 900 },
   await page.waitForSelector('[data-exercise="10"] .said.bad');
   await page.locator('[data-exercise="10"]').evaluate((box) => scrollTo(0, box.getBoundingClientRect().top + scrollY - 420));
 });
-await shot("csv", "#data=csv", {}, async (page) => {
+await shot("csv", "#data=csv&hidden=4,3", { width: 1180, height: 860 }, async (page) => {
   await page.setInputFiles("#file", { name: "houses.csv", mimeType: "text/csv", buffer: Buffer.from(houses()) });
   await page.waitForFunction(() => document.querySelector("#command")?.textContent.includes("houses.csv"));
   await page.fill("#count", "60");
