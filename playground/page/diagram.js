@@ -84,7 +84,7 @@ export function drawDiagram(view, choice) {
       const kind = l === 0 ? "input" : l === layers.length - 1 ? "output" : "hidden";
       if (l > 0) {
         const z = layer.receptors[i], index = layer.biases_at + i, chosen = index === active;
-        const box = svg("g", { class: `box${isNow(l, i, "z") ? " now" : ""}${known(l, i, "z") ? "" : " unknown"}`, "data-index": index, role: "button", tabindex: chosen ? 0 : -1, "aria-pressed": chosen, "aria-label": `bias of neuron ${i + 1} of layer ${l}, ${short(layer.biases[i])}` });
+        const box = svg("g", { class: `box${isNow(l, i, "z") ? " now" : ""}${known(l, i, "z") ? "" : " unknown"}`, "data-index": index, role: "button", tabindex: chosen ? 0 : -1, "aria-pressed": chosen, "aria-label": `${known(l, i, "z") ? short(z.value) : "?"}, the receptor of neuron ${i + 1} of layer ${l}; bias ${short(layer.biases[i])}` });
         box.append(svg("rect", { x: x(l) - RADIUS - BOX, y: cy - TALL / 2, width: BOX + 2, height: TALL, rx: 5, fill: "var(--receptor)", stroke: chosen ? "var(--p0)" : "var(--receptor-line)", "stroke-width": chosen ? 2.4 : 1.2 }));
         box.append(svg("title", {}, `${z.symbol} = ${tell(z.value, 10)}; bias ${tell(layer.biases[i], 8)}`));
         box.append(svg("text", { x: x(l) - RADIUS - BOX / 2, y: cy + 4, "text-anchor": "middle", "font-size": 11.5 }, known(l, i, "z") ? short(z.value) : "?"));

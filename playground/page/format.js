@@ -14,7 +14,7 @@ export function short(x) {
   const size = Math.abs(x);
   if (size === 0) return "0";
   if (size < 0.0005 || size >= 1e5) return x.toExponential(0).replace("-", "−").replace("e-", "e−").replace("e+", "e");
-  const text = size < 0.00995 ? x.toFixed(4) : size < 100 ? x.toFixed(2) : x.toFixed(1);
+  const text = size < 0.00995 ? x.toFixed(3) : size < 100 ? x.toFixed(2) : x.toFixed(1);
   return text.replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "").replace("-", "−");
 }
 
