@@ -28,7 +28,8 @@ fn done(arguments: &[&str], folder: &Path) {
 /// The names of all elements, once the page is without a parse error and has nothing of another place or a script.
 fn elements(html: &str) -> Vec<String> {
     assert!(html.len() < 1_000_000, "{} bytes", html.len());
-    let options = ParseOpts { tokenizer: TokenizerOpts { exact_errors: true, ..Default::default() }, ..Default::default() };
+    let options =
+        ParseOpts { tokenizer: TokenizerOpts { exact_errors: true, ..Default::default() }, ..Default::default() };
     let dom = parse_document(RcDom::default(), options).one(html);
     assert!(dom.errors.borrow().is_empty(), "{:?}", dom.errors.borrow());
     let mut names = Vec::new();
@@ -91,16 +92,34 @@ fn the_page_has_every_part_and_the_command_writes_the_same_one() {
     let mut csv = "a,b,street,y\n".to_owned();
     for i in 0..240 {
         let (a, b) = ((i * 37 % 101) as f64 / 50.0 - 1.0, (i * 53 % 89) as f64 / 44.0 - 1.0);
-        csv += &format!("{a},{b},{},{:.4}\n", ["elm", "oak"][i % 2], a * b + (i % 2) as f64 + (i * 29 % 17) as f64 / 90.0);
+        csv +=
+            &format!("{a},{b},{},{:.4}\n", ["elm", "oak"][i % 2], a * b + (i % 2) as f64 + (i * 29 % 17) as f64 / 90.0);
     }
     fs::write(folder.join("h.csv"), csv).unwrap();
     done(&["fit", "h.csv", "--target", "y", "--epochs", "12", "--report", "fit.html", "-o", "h.safetensors"], &folder);
     let html = fs::read_to_string(folder.join("fit.html")).unwrap();
     let names = elements(&html);
     let parts = [
-        "The doctor", "Training", "Predictions", "Columns", "Layers over time", "The network", "Data",
-        "Options and fingerprints", "Loss", "Learning rate", "Signal", "Gradient", "Steps", "Predicted by true", "Residuals",
-        "Permutation importance", "The target", "a linear model", "fingerprint of the weights", "--epochs",
+        "The doctor",
+        "Training",
+        "Predictions",
+        "Columns",
+        "Layers over time",
+        "The network",
+        "Data",
+        "Options and fingerprints",
+        "Loss",
+        "Learning rate",
+        "Signal",
+        "Gradient",
+        "Steps",
+        "Predicted by true",
+        "Residuals",
+        "Permutation importance",
+        "The target",
+        "a linear model",
+        "fingerprint of the weights",
+        "--epochs",
     ];
     for part in parts {
         assert!(html.contains(&format!(">{part}<")), "{part} is missing");
@@ -129,7 +148,10 @@ fn the_tutorials_own_class_gets_a_page_too() {
     let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/tutorial.csv");
     let table = table.to_str().unwrap();
     let plain = ["--preset", "plain", "--hidden", "3,2", "--learning-rate", "0.001", "--seed", "1", "--quiet"];
-    done(&[&["fit", table, "--target", "y", "--report", "p.html", "-o", "p.safetensors"][..], &plain].concat(), &folder);
+    done(
+        &[&["fit", table, "--target", "y", "--report", "p.html", "-o", "p.safetensors"][..], &plain].concat(),
+        &folder,
+    );
     let html = fs::read_to_string(folder.join("p.html")).unwrap();
     elements(&html);
     assert!(html.contains("the signal vanishes on its way through the layers"));
@@ -140,7 +162,12 @@ fn the_tutorials_own_class_gets_a_page_too() {
 #[test]
 fn a_browser_has_nothing_to_complain_of() {
     let Some(browser) = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| {
-        Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+        Command::new(name)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|s| s.success())
     }) else {
         println!("left out: no Chromium is installed");
         return;

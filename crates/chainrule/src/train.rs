@@ -153,12 +153,12 @@ pub struct Epoch<'a> {
     pub learning_rate: f64,
     /// ‖∂J/∂θ‖ of the last step for each segment of the parameters, in the layout's order.
     pub gradient_norms: &'a [f64],
-    /// For each layer, the share of its units that gave the same number for every row of the last batch: for an
-    /// activation, dead units.
+    /// For each layer, the share of its units that gave the same number for every row of the last batch (of the one before,
+    /// if the last is less than half as large as the first): for an activation, dead units.
     pub dead: &'a [f64],
     /// ‖Δθ‖/‖θ‖ of the last step for each segment of the parameters, in the layout's order; 0 where θ was 0.
     pub updates: &'a [f64],
-    /// The input and every layer's output in the last step's batch: one more than there are layers.
+    /// The input and every layer's output in that batch: one more than there are layers.
     pub layers: &'a [LayerFacts],
     /// The same in the run's first step, before anything was learnt.
     pub start: &'a [LayerFacts],
@@ -413,6 +413,9 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         }
         let base = self.options.learning_rate.unwrap_or_else(|| self.options.optimizer.default_learning_rate());
         let (mut sum, mut rows, mut learning_rate) = (0.0, 0.0, 0.0);
+        // A last batch of a few rows tells little of the layers.
+        let size = |batch: usize| self.cuts[batch + 1] - self.cuts[batch];
+        let watched = batches - if batches > 1 && 2 * size(batches - 1) < size(0) { 2 } else { 1 };
         for batch in 0..batches {
             let cut = self.cuts[batch]..self.cuts[batch + 1];
             learning_rate =
@@ -423,6 +426,9 @@ impl<'a, T: Scalar> Trainer<'a, T> {
             let loss = self.one_step(epoch, cut.clone(), learning_rate, network, data)?;
             if self.start.is_empty() {
                 self.sums.of(network.layers(), &self.workspace, &mut self.start);
+            }
+            if batch == watched {
+                self.sums.of(network.layers(), &self.workspace, &mut self.layers);
             }
             sum += loss * cut.len() as f64;
             rows += cut.len() as f64;
@@ -547,6 +553,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         if self.start.is_empty() {
             self.sums.of(network.layers(), &self.workspace, &mut self.start);
         }
+        self.sums.of(network.layers(), &self.workspace, &mut self.layers);
         let ended = match stepped {
             Step::Moved(_) => None,
             Step::Converged => Some(Ended::Converged),
@@ -555,7 +562,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         Ok((plain, 1.0, ended.or(watch(event).is_break().then_some(Ended::Stopped))))
     }
 
-    /// Gradient norms, updates and what the layers gave in the last step.
+    /// Gradient norms and updates of the last step, dead units.
     fn measure(&mut self, network: &Network<T>) {
         let set = self.processor.instruction_set();
         let segments = network.layout().segments();
@@ -572,7 +579,6 @@ impl<'a, T: Scalar> Trainer<'a, T> {
             }
             *update = if size > 0.0 { (moved / size).sqrt() } else { 0.0 };
         }
-        self.sums.of(network.layers(), &self.workspace, &mut self.layers);
         for (dead, facts) in self.dead.iter_mut().zip(&self.layers[1..]) {
             *dead = facts.dead;
         }
