@@ -180,12 +180,12 @@ pub struct Epoch<'a> {
     pub learning_rate: f64,
     /// ‖∂J/∂θ‖ of the last step for each segment of the parameters, in the layout's order.
     pub gradient_norms: &'a [f64],
-    /// For each layer, the share of its units that gave the same number for every row of the last batch: for an
-    /// activation, dead units.
+    /// For each layer, the share of its units that gave the same number for every row of the last batch (of the one before,
+    /// if the last is less than half as large as the first): for an activation, dead units.
     pub dead: &'a [f64],
     /// ‖Δθ‖/‖θ‖ of the last step for each segment of the parameters, in the layout's order; 0 where θ was 0.
     pub updates: &'a [f64],
-    /// The input and every layer's output in the last step's batch: one more than there are layers.
+    /// The input and every layer's output in that batch: one more than there are layers.
     pub layers: &'a [LayerFacts],
     /// The same in the run's first step, before anything was learnt.
     pub start: &'a [LayerFacts],
@@ -420,6 +420,8 @@ impl<T: Scalar> Steps<T> {
     /// ‖∂J/∂θ‖ of the last step for each segment, and for each layer the share of units that gave the same number for
     /// every row of the last batch.
     pub fn measure(&mut self, network: &Network<T>, processor: &Processor) -> (&[f64], &[f64]) {
+        let Trainer { sums, workspace, layers, .. } = &mut self.trainer;
+        sums.of(network.layers(), workspace, layers);
         self.trainer.measure(network, processor);
         (&self.trainer.gradient_norms, &self.trainer.dead)
     }
@@ -689,6 +691,9 @@ impl<T: Scalar> Trainer<T> {
         self.shuffle(epoch);
         let (mut sum, mut penalties, mut rows, mut rate) = (0.0, 0.0, 0.0, 0.0);
         let batches = self.cuts.len() - 1;
+        // A last batch of a few rows tells little of the layers.
+        let size = |batch: usize| self.cuts[batch + 1] - self.cuts[batch];
+        let watched = batches - if batches > 1 && 2 * size(batches - 1) < size(0) { 2 } else { 1 };
         for batch in 0..batches {
             if batch + 1 == batches {
                 self.before.copy_from_slice(&network.parameters);
@@ -696,6 +701,9 @@ impl<T: Scalar> Trainer<T> {
             let (loss, penalty, learning_rate) = self.batch(epoch, batch, network, data, processor)?;
             if self.start.is_empty() {
                 self.sums.of(network.layers(), &self.workspace, &mut self.start);
+            }
+            if batch == watched {
+                self.sums.of(network.layers(), &self.workspace, &mut self.layers);
             }
             let count = (self.cuts[batch + 1] - self.cuts[batch]) as f64;
             (sum, penalties, rows) = (sum + loss * count, penalties + penalty * count, rows + count);
@@ -835,6 +843,7 @@ impl<T: Scalar> Trainer<T> {
         if self.start.is_empty() {
             self.sums.of(network.layers(), &self.workspace, &mut self.start);
         }
+        self.sums.of(network.layers(), &self.workspace, &mut self.layers);
         let ended = match stepped {
             Step::Converged => Some(Ended::Converged),
             Step::Moved(objective) => {
@@ -857,7 +866,7 @@ impl<T: Scalar> Trainer<T> {
         Ok((before, start - before, 1.0, ended.or(stopped)))
     }
 
-    /// Gradient norms, updates and what the layers gave in the last step.
+    /// Gradient norms and updates of the last step, dead units.
     fn measure(&mut self, network: &Network<T>, processor: &Processor) {
         let set = processor.instruction_set();
         let segments = network.layout().segments();
@@ -874,8 +883,8 @@ impl<T: Scalar> Trainer<T> {
             }
             *update = if size > 0.0 { (moved / size).sqrt() } else { 0.0 };
         }
-        self.sums.of(network.layers(), &self.workspace, &mut self.layers);
-        for (dead, facts) in self.dead.iter_mut().zip(&self.layers[1..]) {
+        // None yet, where whoever watched stopped the first epoch.
+        for (dead, facts) in self.dead.iter_mut().zip(self.layers.iter().skip(1)) {
             *dead = facts.dead;
         }
     }

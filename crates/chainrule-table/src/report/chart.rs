@@ -39,7 +39,7 @@ pub(super) struct Chart<'a> {
 const WIDTH: f64 = 460.0;
 const HEIGHT: f64 = 270.0;
 const LEFT: f64 = 58.0;
-const RIGHT: f64 = 12.0;
+const RIGHT: f64 = 26.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 40.0;
 /// A series of more points is thinned: the eye sees no more.
@@ -65,7 +65,12 @@ impl Chart<'_> {
         }
         let [x_span, y_span] = self.span.unwrap_or_else(|| {
             let bars = series.iter().any(|(series, _)| series.kind == Kind::Bars);
-            [span(all().map(|point| point.0), false), span(all().map(|point| point.1), bars)]
+            let (mut x, y) = (span(all().map(|point| point.0), false), span(all().map(|point| point.1), bars));
+            if let (true, Some((_, points))) = (bars, series.first().filter(|(_, points)| points.len() > 1)) {
+                let half = 0.5 * (points[1].0 - points[0].0).abs();
+                x = (x.0 - half, x.1 + half);
+            }
+            [x, y]
         });
         let right = WIDTH - RIGHT;
         let at_x = |x: f64| LEFT + (x - x_span.0) / (x_span.1 - x_span.0) * (right - LEFT);
@@ -74,13 +79,13 @@ impl Chart<'_> {
             "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
             escape(&format!("{}: {} by {}", self.title, self.y, self.x))
         );
-        for tick in ticks(y_span, 5, self.log) {
-            let y = at_y(tick);
-            let label = if self.log { number(10.0_f64.powi(tick.round() as i32), 3) } else { number(tick, 4) };
+        let upwards = if self.log { log_ticks(y_span) } else { ticks(y_span, 5).map(|tick| (tick, tick)).collect() };
+        for (tick, at) in upwards {
+            let (y, label) = (at_y(at), number(tick, 4));
             let _ = write!(svg, "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right}\"/>");
             let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"{:.1}\" class=\"end\">{label}</text>", LEFT - 6.0, y + 4.0);
         }
-        for tick in ticks(x_span, 6, false) {
+        for tick in ticks(x_span, 6) {
             let (x, y) = (at_x(tick), HEIGHT - BOTTOM);
             let _ = write!(svg, "<path class=\"axis\" d=\"M{x:.1} {y}v4\"/>");
             let _ =
@@ -238,15 +243,32 @@ fn span(numbers: impl Iterator<Item = f64>, zero: bool) -> (f64, f64) {
     }
 }
 
-/// About `wanted` round numbers in a span: 1, 2 or 5 times a power of ten apart; whole powers where numbers are logarithms.
-fn ticks((low, high): (f64, f64), wanted: usize, whole: bool) -> Vec<f64> {
+/// About `wanted` round numbers in a span: 1, 2 or 5 times a power of ten apart.
+fn ticks((low, high): (f64, f64), wanted: usize) -> impl Iterator<Item = f64> {
     let rough = (high - low) / wanted as f64;
-    let exponent = log10(rough).floor() as i32;
-    let power = 10.0_f64.powi(exponent);
+    let power = 10.0_f64.powi(log10(rough).floor() as i32);
     let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|step| *step >= rough).unwrap_or(10.0 * power);
-    let step = if whole { step.round().max(1.0) } else { step };
     let first = (low / step).ceil() as i64;
-    (0..50).map(|i| (first + i) as f64 * step).take_while(|tick| *tick <= high + 1e-9 * step).collect()
+    (0..50).map(move |i| (first + i) as f64 * step).take_while(move |tick| *tick <= high + 1e-9 * step)
+}
+
+/// Round numbers (with their logarithms) in a span of logarithms: powers of ten, in a short span 2 and 5 times these too, in a
+/// shorter one evenly spaced numbers.
+fn log_ticks((low, high): (f64, f64)) -> Vec<(f64, f64)> {
+    let decades = high - low;
+    let every = (decades / 6.0).ceil().max(1.0) as i32;
+    let parts: &[f64] = if decades > 3.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+    let powers = (low.floor() as i32..=high.ceil() as i32).filter(|power| power % every == 0);
+    let round: Vec<(f64, f64)> = powers
+        .flat_map(|power| parts.iter().map(move |part| part * 10.0_f64.powi(power)))
+        .map(|x| (x, log10(x)))
+        .filter(|(_, log)| (low..=high).contains(log))
+        .collect();
+    if round.len() >= 3 {
+        return round;
+    }
+    let exp = |log: f64| chainrule::kernels::Lanes::exp(log * std::f64::consts::LN_10);
+    ticks((exp(low), exp(high)), 4).map(|x| (x, log10(x))).collect()
 }
 
 #[cfg(test)]
@@ -255,9 +277,13 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_inside() {
-        assert_eq!(ticks((0.0, 10.0), 5, false), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
-        assert_eq!(ticks((-2.3, 0.4), 5, true), [-2.0, -1.0, 0.0]);
-        assert!(ticks((1e9, 1.3e9), 4, false).iter().all(|tick| (1e9..=1.3e9).contains(tick)));
+        assert_eq!(ticks((0.0, 10.0), 5).collect::<Vec<_>>(), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
+        assert!(ticks((1e9, 1.3e9), 4).all(|tick| (1e9..=1.3e9).contains(&tick)));
+        let of = |low, high| log_ticks((low, high)).into_iter().map(|(x, _)| x).collect::<Vec<_>>();
+        assert_eq!(of(-4.2, 0.1), [0.0001, 0.001, 0.01, 0.1, 1.0].map(|x: f64| x));
+        assert_eq!(of(-0.01, 1.01), [1.0, 2.0, 5.0, 10.0]);
+        // Within less than a decade: 0.5 … 0.63.
+        assert!(of(-0.3, -0.2).len() >= 3);
     }
 
     #[test]

@@ -80,7 +80,10 @@ impl Report<'_> {
         body += &self.findings();
         body += &self.training();
         body += &match &predictions {
-            Predictions::Numbers { values, .. } => self.numbers(values)?,
+            Predictions::Numbers { values, others, .. } => {
+                let all = std::iter::once(values).chain(others);
+                all.enumerate().map(|(k, values)| self.numbers(k, values)).collect::<Result<String, _>>()?
+            }
             Predictions::Probabilities(p) => self.classes(&(0..p.rows()).map(|i| p.row(i)).collect::<Vec<_>>())?,
         };
         body += &self.importance(processor)?;
@@ -109,7 +112,8 @@ impl Report<'_> {
         }
         if let Some(run) = &self.run {
             if let Some((linear, constant)) = &run.fitted.baseline {
-                let constant_name = if matches!(metrics, Metrics::Regression(_)) { "the mean" } else { "class shares" };
+                let constant_name =
+                    if matches!(metrics, Metrics::Classification(_)) { "class shares" } else { "the mean" };
                 let names: Vec<String> = numbers_of(&metrics).into_iter().map(|(name, _)| name).collect();
                 let row = |what: &str, of: &Metrics| {
                     let numbers = numbers_of(of);
@@ -284,9 +288,10 @@ impl Report<'_> {
         html + "</div>\n"
     }
 
-    /// How predicted numbers miss.
-    fn numbers(&self, predicted: &[f64]) -> Result<String, FitError> {
-        let Target::Regression(target) = &self.model.target else { return Ok(String::new()) };
+    /// How predicted numbers of target `k` miss.
+    fn numbers(&self, k: usize, predicted: &[f64]) -> Result<String, FitError> {
+        let Target::Regression(targets) = &self.model.target else { return Ok(String::new()) };
+        let Some(target) = targets.numbers().nth(k) else { return Ok(String::new()) };
         let truth = target.values(self.scored.0, self.scored.1)?;
         let n = truth.len();
         let some: Vec<usize> = (0..n.min(POINTS)).map(|i| i * n / n.min(POINTS)).collect();
@@ -295,7 +300,7 @@ impl Report<'_> {
         let residuals: Vec<f64> = predicted.iter().zip(&truth).map(|(p, y)| p - y).collect();
         let dots = |points| Series { name: String::new(), colour: 0, points, kind: Kind::Dots };
         let line = |points| Series { name: String::new(), colour: 0, points, kind: Kind::Reference };
-        let column = escape(self.model.target.column());
+        let column = escape(target.column());
         let mut html =
             format!("<h2>Predictions</h2>\n<p>Of {column}, for the {n} scored rows.</p>\n<div class=\"grid2\">\n");
         html += &Chart {
@@ -540,7 +545,9 @@ impl Report<'_> {
         match &self.model.target {
             Target::Regression(target) => {
                 let (with_target, _) = self.model.target.rows(data)?;
-                html += &histogram("The target", self.model.target.column(), &target.values(data, &with_target)?);
+                for target in target.numbers() {
+                    html += &histogram("The target", target.column(), &target.values(data, &with_target)?);
+                }
             }
             Target::Classification(target) => {
                 let (with_target, _) = self.model.target.rows(data)?;
@@ -606,6 +613,11 @@ fn kind_name(layer: &Layer) -> String {
 }
 
 fn numbers_of(metrics: &Metrics) -> Vec<(String, f64)> {
+    if let Metrics::Several(all) = metrics {
+        let of =
+            |(name, metrics): (&String, &crate::metrics::RegressionMetrics)| (format!("RMSE of {name}"), metrics.rmse);
+        return all.iter().map(of).collect();
+    }
     let value = serde_json::to_value(metrics).unwrap_or_default();
     let of = value.as_object().into_iter().flatten();
     of.filter_map(|(name, value)| Some((name.clone(), value.as_f64()?))).collect()

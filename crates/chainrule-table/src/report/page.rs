@@ -103,6 +103,7 @@ th,td{padding:4px 12px 4px 0;border-bottom:1px solid var(--rule);text-align:righ
 tbody th,thead th:first-child,.texts td,.texts th{text-align:left;font-weight:400}
 thead th{color:var(--quiet);font-weight:400}
 .texts td{white-space:normal;overflow-wrap:anywhere}
+.confusion{margin-bottom:18px}
 .confusion td{padding:6px 10px;text-align:center;border:1px solid var(--ground)}
 .finding{background:var(--panel);border-left:4px solid var(--bad);border-radius:4px;padding:10px 16px;margin:12px 0}
 .finding h3{margin:0 0 .3em;font-size:1.02rem}
