@@ -113,11 +113,15 @@ export function drawDiagram(view, choice) {
   paths.forEach((path, n) => {
     const colour = `var(--p${n % 6})`;
     const points = [[jx - 8, jy - 10]];
+    // With an identity at the output the prediction is no stage of its own; its factor is told all the same.
+    if (path.factors.length === path.units.length + 2) {
+      const at = shown(layers[last]).indexOf(path.units.at(-1)[1]);
+      points.push([x(last), y(last, Math.max(0, at)) - RADIUS]);
+    }
     for (const [stage, unit] of [...path.units].reverse()) {
       const place = placeOf(layers, stage, unit, x, y);
       if (place) points.push(place);
     }
-    // With an identity at the output the neuron is no stage of its own: the arc passes it all the same.
     const end = places.get(choice.ledger.index);
     const hidden = path.units.some(([stage, unit]) => !placeOf(layers, stage, unit, x, y));
     if (hidden) return;
@@ -127,9 +131,9 @@ export function drawDiagram(view, choice) {
       const from = points[k];
       const mx = (from[0] + to[0]) / 2, my = Math.min(from[1], to[1]) - lift - Math.abs(from[0] - to[0]) * 0.12;
       arcs.append(svg("path", { class: "arc", d: `M${from[0]} ${from[1]} Q${mx} ${my} ${to[0]} ${to[1]}`, stroke: colour, "marker-end": "url(#tip-head)" }));
-      const factor = path.factors[k === 0 ? 0 : k];
+      const factor = path.factors[k];
       const spot = `${from} ${to}`;
-      if (factor && !labelled.has(spot) && paths.length <= 2 && layers.length <= 5) {
+      if (!labelled.has(spot) && paths.length <= 2 && layers.length <= 5) {
         labelled.add(spot);
         const label = svg("text", { x: mx, y: (from[1] + to[1]) / 4 + my / 2 - 5 - 10 * n, "text-anchor": "middle", class: "arc-label" }, short(factor.value));
         label.style.fill = colour;

@@ -1,6 +1,6 @@
 // The lessons: chapters in order, figures and exercises in their places. What is right or wrong is decided by the library.
 
-import { ask } from "./api.js";
+import { askTeacher } from "./api.js";
 import { drawLines } from "./charts.js";
 import { CHAPTERS } from "./chapters.js";
 import { copyButton, el, math, tell } from "./format.js";
@@ -26,7 +26,7 @@ export async function openLessons(state) {
   for (const block of chapter.blocks) article.append(await draw(block));
   const before = CHAPTERS[at - 1], next = CHAPTERS[at + 1];
   article.append(el("nav", { class: "pager", "aria-label": "Chapters" }, before ? el("a", { href: link(before) }, `← ${before.title}`) : el("span"), next ? el("a", { href: link(next) }, `${next.title} →`) : el("a", { href: "#view=play" }, "To the playground →")));
-  document.querySelector("main").scrollIntoView();
+  scrollTo(0, 0);
 }
 
 function contents(current) {
@@ -73,7 +73,7 @@ async function draw(block) {
 }
 
 async function figure({ figure: number, caption }) {
-  const { svg } = await ask("figure", { number, theme: document.documentElement.dataset.theme });
+  const { svg } = await askTeacher("figure", { number, theme: document.documentElement.dataset.theme });
   const frame = el("div", { class: "figure-frame", tabindex: 0, role: "region", "aria-label": `Figure ${number}` });
   frame.innerHTML = svg;
   return el("figure", { "data-figure": number }, frame, el("figcaption", { class: "flow" }, math(`Figure ${number}: ${caption}`)));
@@ -82,7 +82,7 @@ async function figure({ figure: number, caption }) {
 // Exercises
 
 async function exercise(id, name) {
-  const asked = await ask("exercise", { id });
+  const asked = await askTeacher("exercise", { id });
   const box = el("section", { class: `exercise${done.has(id) ? " right" : ""}`, "data-exercise": id, "aria-label": name });
   const inputs = new Map(), saids = new Map();
   const values = entered.get(id) ?? new Map();
@@ -99,7 +99,7 @@ async function exercise(id, name) {
   const verdict = el("div", { class: "verdict", role: "status", hidden: true });
   const judge = async () => {
     const answers = Object.fromEntries([...inputs].map(([field, input]) => [field, input.value]));
-    const judged = await ask("check", { id, answers });
+    const judged = await askTeacher("check", { id, answers });
     let empty = 0, wrong = 0;
     for (const [field, { state, text }] of Object.entries(judged.fields)) {
       const input = inputs.get(field), said = saids.get(field);
@@ -165,7 +165,7 @@ function lab(id) {
   const run = async () => {
     button.disabled = true;
     button.textContent = "Computing …";
-    const { charts, claims } = await ask("lab", { id });
+    const { charts, claims } = await askTeacher("lab", { id });
     button.textContent = "Computed just now";
     const drawn = charts.map((chart) => {
       const canvas = el("canvas", { role: "img", "aria-label": chart.title });
@@ -184,24 +184,24 @@ function lab(id) {
 // Section 7
 
 async function tutorialRun() {
-  const { csv, start } = await ask("tutorial");
-  await ask("load", { csv, name: "tutorial.csv", options: { hidden: "3,2", "learning-rate": "0.001", seed: "1", target: "y" } });
-  await ask("start", { parameters: start });
+  const { csv, start } = await askTeacher("tutorial");
+  await askTeacher("load", { csv, name: "tutorial.csv", options: { hidden: "3,2", "learning-rate": "0.001", seed: "1", target: "y" } });
+  await askTeacher("start", { parameters: start });
 }
 
 async function script() {
   await tutorialRun();
-  const { pytorch } = await ask("code");
+  const { pytorch } = await askTeacher("code");
   return el("div", {}, el("div", { class: "row" }, copyButton(() => pytorch)), el("pre", { tabindex: 0 }, pytorch));
 }
 
 /** What automatic differentiation writes down on the way forward, and what it makes of it on the way back. */
 async function tape() {
   await tutorialRun();
-  const walk = await ask("walk", { row: 0 });
+  const walk = await askTeacher("walk", { row: 0 });
   const chosen = ["z⁽¹⁾₂", "x⁽¹⁾₂", "z⁽²⁾₂", "x⁽²⁾₂", "z⁽³⁾₁", "x⁽³⁾₁"];
   const forward = chosen.map((symbol) => walk.find((step) => step.symbol === symbol));
-  const ledger = await ask("ledger", { index: 1, row: 0 });
+  const ledger = await askTeacher("ledger", { index: 1, row: 0 });
   const path = ledger.paths[0];
   const head = el("tr", {}, ...["on the way forward", "value", "kept for the way back", "its value"].map((text) => el("th", { scope: "col" }, text)));
   // The path's factors run from J back: the last belongs to the first line.

@@ -3,7 +3,7 @@
 import { startLibrary } from "./api.js";
 import { copyButton, el } from "./format.js";
 import { openLessons, redrawLesson } from "./lessons.js";
-import { PARTS, openPlay, redraw, say } from "./play.js";
+import { PARTS, openPlay, pause, redraw, say } from "./play.js";
 import { hidden, read, write } from "./state.js";
 
 const $ = (id) => document.getElementById(id);
@@ -32,6 +32,7 @@ async function open() {
     else link.removeAttribute("aria-current");
   }
   document.title = lessons ? "Lessons – Chainrule playground" : "Chainrule playground: a neural network you can see through";
+  if (lessons) pause();
   if (lessons) await openLessons(state);
   else await openPlay(state);
 }

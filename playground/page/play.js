@@ -545,11 +545,13 @@ function drawCode() {
 
 /** The address follows what is shown, without a new entry in the history. */
 function remember() {
-  const state = { ...page.state };
-  if (state.start === "edited") state.start = DEFAULTS.start;
-  const text = write(state);
-  if (location.hash !== text) history.replaceState(null, "", text);
+  const text = address(page.state);
+  $("to-play").href = text;
+  if (!$("play").hidden && location.hash !== text) history.replaceState(null, "", text);
 }
+
+/** Weights set by hand are in no address. */
+const address = (state) => write(state.start === "edited" ? { ...state, start: DEFAULTS.start } : state);
 
 export const PARTS = ["controls", "rate", "activation", "optimizer", "batch", "init", "l2", "seed", "data", "dataset", "network", "outcome", "inside", "code"];
 
@@ -560,6 +562,8 @@ function applyHiding() {
 
 export async function openPlay(state) {
   const first = !page.state;
+  // Back from a lesson: the run goes on as it was.
+  if (page.facts && address(page.state) === write(state)) { drawAll(); return; }
   page.state = state;
   if (first) {
     page.names = await ask("names");
@@ -605,5 +609,8 @@ export async function openPlay(state) {
   await guarded(load)();
   if (!page.facts) drawAll();
 }
+
+/** Another view is opened. */
+export const pause = () => { page.running = false; };
 
 export const redraw = () => { if (page.facts) drawAll(); };

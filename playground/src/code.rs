@@ -73,8 +73,8 @@ fn pytorch(app: &App, session: &Session<'_>) -> String {
     let classes = matches!(session.target(), Target::Classification(_));
     let several = matches!(run.loss, Loss::CrossEntropy { .. });
     if data.x.as_slice().len() <= INLINE {
-        let _ = writeln!(text, "X = torch.tensor({})", list(data.x.as_slice(), data.x.cols()));
-        let _ = writeln!(text, "Y = torch.tensor({})", list(data.y.as_slice(), 1));
+        let _ = writeln!(text, "X = torch.tensor({}, dtype=torch.float64)", list(data.x.as_slice(), data.x.cols()));
+        let _ = writeln!(text, "Y = torch.tensor({}, dtype=torch.float64)", list(data.y.as_slice(), 1));
     } else {
         text +=
             "# encoded.csv is on the page, under Downloads: the rows that are learnt from, as the network sees them.\n";

@@ -74,6 +74,9 @@ test("a clicked weight shows its paths, and the four ways agree", async () => {
   assert.equal(await page.locator("#ledger .path").count(), 2);
   const ways = await page.locator("#ledger .ways td").allInnerTexts();
   assert.deepEqual(ways.slice(0, 3).map((way) => way.slice(0, 15)), Array(3).fill("−1.447507994982"));
+  // The arcs from J to the weight bear the factors of the first path, and of the second where it goes another way.
+  const arcs = await page.locator("#diagram .arc-label").allTextContents();
+  assert.deepEqual(arcs, ["−113", "1", "0.07", "1", "0.03", "1", "6.1", "−0.05", "0", "−0.09"]);
   assert.match(page.url(), /weight=1/);
   await close(page);
 });
@@ -275,6 +278,25 @@ test("10,000 rows train fast, and the page never freezes", async () => {
 });
 
 // Lessons
+
+test("a lesson leaves the run as it was", async () => {
+  const page = await open("#data=csv");
+  await give(page, "houses.csv", table(60));
+  await page.waitForFunction(() => document.querySelector("#command")?.textContent.includes("houses.csv"));
+  await run(page, 7);
+  const print = await text(page, "#fingerprint");
+  await page.click('.top a[data-view="lessons"]');
+  await page.waitForSelector(".toc");
+  await page.evaluate(() => { location.hash = "#view=lessons&lesson=pytorch"; });
+  await page.waitForSelector(".lesson table");
+  await page.click("#to-play");
+  await page.waitForSelector("#play:not([hidden])");
+  assert.equal(await text(page, "#epoch"), "7");
+  await page.click("#step");
+  await page.waitForFunction((print) => document.getElementById("fingerprint").textContent !== print, print);
+  assert.match(await text(page, "#command"), /houses\.csv/);
+  await close(page);
+});
 
 test("every chapter opens; the figures are 1 to 19, each once", async () => {
   const page = await open("#view=lessons");

@@ -28,7 +28,7 @@ function houses() {
 }
 
 await shot("desktop", "#weight=1", { width: 1240, height: 900 });
-await shot("dark", "#data=circle&hidden=4&run=150", { width: 1180, height: 860, colorScheme: "dark" });
+await shot("dark", "#data=gauss&hidden=3&run=60&weight=2", { width: 1080, height: 800, colorScheme: "dark" });
 await shot("phone", "#weight=1", { width: 390, height: 844 }, (page) => page.evaluate(() => scrollTo(0, 190)));
 await shot("lesson", "#view=lessons&lesson=class", { width: 1200, height: 900 }, async (page) => {
   await page.fill('[data-exercise="10"] [data-field="dZ"]', "derivatives[f'dZ{l+1}'] @ self.params[f'W{l+1}'].T");
