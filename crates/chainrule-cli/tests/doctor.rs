@@ -34,8 +34,11 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
         let tame = a + 0.7 * normal();
         leak += &format!("{a:.4},{b:.4},{:.3},{tame:.4}\n", 3.0 * tame + 0.01 * normal());
         counted += &format!("{},{a:.4},{b:.4},{y:.4}\n", 4001 + i);
-        // About one in fifteen, which the columns tell but a little.
-        rare += &format!("{a:.4},{b:.4},{}\n", if a + 1.5 * normal() > 2.75 { "yes" } else { "no" });
+    }
+    // About one in twenty, which the columns tell, but not for sure.
+    for _ in 0..1500 {
+        let a = normal();
+        rare += &format!("{a:.4},{:.4},{}\n", normal(), if a + 1.2 * normal() > 2.6 { "yes" } else { "no" });
     }
     let mut noisy = "a,b,c,y\n".to_owned();
     for _ in 0..200 {

@@ -529,6 +529,7 @@ fn left_by(train: &Table, test: &Table, schema: &Schema, position: usize) -> Res
     };
     let empty = || (vec![0.0; outputs], 0.0);
     let numeric = schema.kinds[position] == Kind::Numeric;
+    let mut range: Option<(f64, f64, Vec<f64>)> = None;
     let predictions: Vec<Vec<f64>> = if numeric {
         let numbers = |table: &Table| table.numbers(position, &(0..table.rows()).collect::<Vec<_>>());
         let (x, at) = (numbers(train)?, numbers(test)?);
@@ -557,7 +558,11 @@ fn left_by(train: &Table, test: &Table, schema: &Schema, position: usize) -> Res
                 (None, None) => mean.clone(),
             }
         };
-        at.iter().map(predict).collect()
+        let predictions = at.iter().map(predict).collect();
+        if let (Some((low, _)), Some((high, _))) = (knots.first(), knots.last()) {
+            range = Some((*low, *high, at));
+        }
+        predictions
     } else {
         let (own, other) = (train.texts(&[position]), test.texts(&[position]));
         let mut levels: std::collections::HashMap<Option<&str>, (Vec<f64>, f64)> = std::collections::HashMap::new();
@@ -570,8 +575,12 @@ fn left_by(train: &Table, test: &Table, schema: &Schema, position: usize) -> Res
     let n = scored.len() as f64;
     let centre: Vec<f64> = (0..outputs).map(|k| scored.iter().map(|y| y[k]).sum::<f64>() / n).collect();
     let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
-    let left: f64 = scored.iter().zip(&predictions).map(|(y, p)| distance(y, p)).sum();
-    let whole: f64 = scored.iter().map(|y| distance(y, &centre)).sum();
+    // A number beyond those of training tells of extrapolation, not of the column: such rows are left out.
+    let known =
+        |i: usize| range.as_ref().is_none_or(|(low, high, at)| at[i].is_nan() || (*low..=*high).contains(&at[i]));
+    let rows = || (0..scored.len()).filter(|&i| known(i));
+    let left: f64 = rows().map(|i| distance(&scored[i], &predictions[i])).sum();
+    let whole: f64 = rows().map(|i| distance(&scored[i], &centre)).sum();
     Ok(if whole > 0.0 { left / whole } else { 1.0 })
 }
 
