@@ -158,24 +158,24 @@ pub fn examine(
     }
     // Choosing rows stop a run in time; without them learning by heart shows on rows held back alone.
     let chooses = plan.preset == Preset::Default || plan.validation_fraction > 0.0 || tables.validation.is_some();
-    if !chooses && bench.test.is_some() && failure.is_none() {
-        if let Some(run) = bench.baseline() {
-            if let (Some(held), Some(own)) = (mean(&run.losses), mean(&run.training))
-                && held > 2.0 * own
-            {
-                let (held, own) = (show(bench.in_units(held)), show(bench.in_units(own)));
-                suspected.push(Suspicion {
-                    fault: Fault::Overfitting,
-                    layer: None,
-                    evidence: format!(
-                        "{} {held} on rows not learnt from, {own} on the others; no row decides when to stop",
-                        bench.metric()
-                    ),
-                    remedies: vec![Remedy::EarlyStopping, Remedy::Dropout(0.2)],
-                    certain: false,
-                });
-            }
-        }
+    if !chooses
+        && bench.test.is_some()
+        && failure.is_none()
+        && let Some(run) = bench.baseline()
+        && let (Some(held), Some(own)) = (mean(&run.losses), mean(&run.training))
+        && held > 2.0 * own
+    {
+        let (held, own) = (show(bench.in_units(held)), show(bench.in_units(own)));
+        let metric = bench.metric();
+        suspected.push(Suspicion {
+            fault: Fault::Overfitting,
+            layer: None,
+            evidence: format!(
+                "{metric} {held} on rows not learnt from, {own} on the others; no row decides when to stop"
+            ),
+            remedies: vec![Remedy::EarlyStopping, Remedy::Dropout(0.2)],
+            certain: false,
+        });
     }
     let rate = run.learning_rate.unwrap_or_else(|| run.optimizer.default_learning_rate());
     let found = doctor::confirm(suspected, rate, |remedy| {

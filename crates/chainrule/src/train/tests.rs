@@ -151,3 +151,14 @@ fn a_plateau_lowers_the_rate_when_patience_is_over() {
     train(&mut network, &Data::new(x.view(), y.view()), None, &options, &Processor::new(1), &mut watch).unwrap();
     assert_eq!(rates, [0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125]);
 }
+
+#[test]
+fn a_run_may_be_stopped_in_its_first_step() {
+    let mut network = network::<f64>(3, "dense:8 relu dense:1");
+    let (x, y) = (numbers(20, 3, 1), numbers(20, 1, 2));
+    let options = Options { batch_size: Some(5), ..Options::default() };
+    let data = Data::new(x.view(), y.view());
+    let stop = &mut |_: Event<'_>| ControlFlow::Break(());
+    let report = train(&mut network, &data, None, &options, &Processor::new(1), stop).unwrap();
+    assert_eq!((report.ended, report.steps), (Ended::Stopped, 1));
+}
