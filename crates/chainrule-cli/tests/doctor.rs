@@ -1,5 +1,6 @@
 //! `fit --doctor` and `doctor` as a user runs them: what was planted is named first, healthy runs have no finding.
 
+use chainrule::kernels::Lanes;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     for i in 0..600 {
         let (a, b) = (normal(), normal());
         let street = ["elm", "oak", "ash"][i % 3];
-        let y = f64::sin(2.0 * a) + a * b + [0.0, 0.5, -1.0][i % 3] + 0.3 * normal();
+        let y = Lanes::sin(2.0 * a) + a * b + [0.0, 0.5, -1.0][i % 3] + 0.3 * normal();
         waves += &format!("{a:.4},{b:.4},{street},{y:.4}\n");
         scaled += &format!("{:.1},{:.7},{street},{y:.4}\n", 1000.0 * a + 5000.0, b / 1000.0);
         let tame = a + 0.7 * normal();

@@ -166,12 +166,12 @@ pub fn examine(
         && held > 2.0 * own
     {
         let (held, own) = (show(bench.in_units(held)), show(bench.in_units(own)));
+        let metric = bench.metric();
         suspected.push(Suspicion {
             fault: Fault::Overfitting,
             layer: None,
             evidence: format!(
-                "{} {held} on rows not learnt from, {own} on the others; no row decides when to stop",
-                bench.metric()
+                "{metric} {held} on rows not learnt from, {own} on the others; no row decides when to stop"
             ),
             remedies: vec![Remedy::EarlyStopping, Remedy::Dropout(0.2)],
             certain: false,

@@ -883,8 +883,11 @@ impl<T: Scalar> Trainer<T> {
             }
             *update = if size > 0.0 { (moved / size).sqrt() } else { 0.0 };
         }
-        // None yet, where whoever watched stopped the first epoch.
-        for (dead, facts) in self.dead.iter_mut().zip(self.layers.iter().skip(1)) {
+        if self.layers.is_empty() {
+            // Stopped before the first epoch had come so far.
+            self.sums.of(network.layers(), &self.workspace, &mut self.layers);
+        }
+        for (dead, facts) in self.dead.iter_mut().zip(&self.layers[1..]) {
             *dead = facts.dead;
         }
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods)] // its numbers need no certain bits
 
 use chainrule::doctor::{Examination, Fault, Measured, Remedy, Replayed, Suspicion, confirm, examine};
+use chainrule::kernels::Lanes;
 use chainrule::random::default_rng;
 use chainrule::train::Options;
 use chainrule::{Activation, Data, Error, Initialiser, Layer, Loss, Matrix, Network, Optimizer, Processor};
@@ -14,7 +15,7 @@ fn waves(rows: usize, seed: u64) -> (Matrix<f64>, Matrix<f64>) {
     let mut numbers = vec![0.0; rows * 3];
     generator.fill_normal(0.0, 1.0, &mut numbers).unwrap();
     let x: Vec<f64> = numbers[..2 * rows].to_vec();
-    let y = (0..rows).map(|i| f64::sin(2.0 * x[2 * i]) + x[2 * i] * x[2 * i + 1] + 0.1 * numbers[2 * rows + i]);
+    let y = (0..rows).map(|i| Lanes::sin(2.0 * x[2 * i]) + x[2 * i] * x[2 * i + 1] + 0.1 * numbers[2 * rows + i]);
     (Matrix::from_vec(rows, 2, x.clone()).unwrap(), Matrix::from_vec(rows, 1, y.collect()).unwrap())
 }
 
@@ -206,7 +207,7 @@ fn classes_are_examined_as_numbers_are() {
     assert!(healthy.findings.is_empty(), "{:#?}", healthy.findings);
     // The entropy of the classes' shares, brought to its minimum by a network of a bias alone.
     let share = y.as_slice().iter().sum::<f64>() / 300.0;
-    let entropy = -share * share.ln() - (1.0 - share) * (1.0 - share).ln();
+    let entropy = -share * Lanes::ln(share) - (1.0 - share) * Lanes::ln(1.0 - share);
     assert!((healthy.checkup.unwrap().constant - entropy).abs() < 1e-9);
     let tiny = mlp(&[32, 32, 32], Activation::Relu, Some(Initialiser::Normal(0.001)));
     let options = Options { optimizer: Optimizer::GradientDescent, learning_rate: Some(0.1), ..options };

@@ -654,8 +654,10 @@ fn histogram(title: &str, x: &str, numbers: &[f64]) -> String {
     Chart { title, x, y: "rows", series, log: false, span: None }.html()
 }
 
+type Points = Vec<(f64, f64)>;
+
 /// ROC and precision over recall, of (score, whether it is of the class): one point for each different score.
-fn curves_of(scores: &[(f64, bool)]) -> (Vec<(f64, f64)>, Vec<(f64, f64)>) {
+fn curves_of(scores: &[(f64, bool)]) -> (Points, Points) {
     let mut sorted = scores.to_vec();
     sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
     let all = sorted.iter().filter(|(_, is)| *is).count() as f64;

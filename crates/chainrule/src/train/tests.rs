@@ -280,3 +280,14 @@ fn lbfgs_ends_at_its_limits() {
     let error = train(&mut network, &data, None, &options, &Processor::new(1), &mut silent).unwrap_err();
     assert_eq!(error.to_string(), "limits: expected lbfgs, whose limits they are, got adam");
 }
+
+#[test]
+fn a_run_may_be_stopped_in_its_first_step() {
+    let mut network = network::<f64>(3, "dense:8 relu dense:1");
+    let (x, y) = (numbers(20, 3, 1), numbers(20, 1, 2));
+    let options = Options { batch_size: Some(5), ..Options::default() };
+    let data = Data::new(x.view(), y.view());
+    let stop = &mut |_: Event<'_>| ControlFlow::Break(());
+    let report = train(&mut network, &data, None, &options, &Processor::new(1), stop).unwrap();
+    assert_eq!((report.ended, report.steps), (Ended::Stopped, 1));
+}
