@@ -288,7 +288,8 @@ mod tests {
         assert_eq!(of(-4.2, 0.1), [0.0001, 0.001, 0.01, 0.1, 1.0]);
         assert_eq!(of(-0.01, 1.01), [1.0, 2.0, 5.0, 10.0]);
         // Within less than a decade, 0.501 … 0.631.
-        assert_eq!(of(-0.3, -0.2), [0.55, 0.6]);
+        let few = of(-0.3, -0.2);
+        assert!(few.len() == 2 && (few[0] - 0.55).abs() < 1e-15 && (few[1] - 0.6).abs() < 1e-15, "{few:?}");
     }
 
     #[test]
