@@ -2,6 +2,7 @@
 //! to a prediction, and how much worse the model is without a column.
 
 use crate::encoder::Encoder;
+use crate::in_order::in_order;
 use crate::metrics::Metrics;
 use crate::model::{AnyNetwork, Inputs, Model};
 use crate::note::Note;
@@ -9,7 +10,7 @@ use crate::recipe::FitError;
 use crate::schema::sample_weights;
 use crate::table::Table;
 use crate::target::Target;
-use chainrule::explain::integrated_gradients;
+use chainrule::explain::{Attribution, integrated_gradients};
 use chainrule::loss::Link;
 use chainrule::random::default_rng;
 use chainrule::{Data, Error, Matrix, Network, Processor};
@@ -267,15 +268,23 @@ pub fn contributions(
     for (network, share) in networks {
         let seen = Seen::inputs(model, network, table, Some(rows))?;
         let network = network.widened();
-        for (i, sum) in all.iter_mut().enumerate() {
-            let of = integrated_gradients(&network, &model.loss, seen.x.row(i), baseline, k, TOLERANCE, processor)?;
+        let mut sums = all.iter_mut().enumerate();
+        let explained = |(i, sum): (usize, _)| {
+            let alone = Processor::with_instruction_set(1, processor.instruction_set());
+            let x = seen.x.row(i);
+            (sum, integrated_gradients(&network, &model.loss, x, baseline, k, TOLERANCE, &alone))
+        };
+        let take = |(sum, of): (&mut Contributions, Result<Attribution, _>)| {
+            let of = of?;
             let times = unit * share;
             of.contributions.iter().zip(&sources).for_each(|(c, &source)| sum.columns[source] += times * c);
             sum.baseline += times * of.baseline;
             sum.output += times * of.output;
             sum.residual += times * of.residual;
             sum.places += of.places;
-        }
+            Ok(())
+        };
+        in_order(processor.threads(), || Ok::<_, Error>(sums.next()), explained, take)?;
     }
     Ok(all)
 }

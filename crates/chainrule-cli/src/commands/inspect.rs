@@ -167,9 +167,11 @@ fn as_text(model: &ModelFile) -> String {
     text
 }
 
-/// Numbers that training has found; the running statistics of a batch norm are not among them.
+/// Numbers that training has found; the running statistics of a batch norm and the edges of an embedding are not among
+/// them.
 fn parameters(model: &ModelFile) -> usize {
-    let trained = |name: &str| !name.rsplit('.').next().is_some_and(|last| last.starts_with("running_"));
+    let trained =
+        |name: &str| !name.rsplit('.').next().is_some_and(|last| last.starts_with("running_") || last == "edges");
     model.tensors.iter().filter(|(name, _)| trained(name)).map(|(_, tensor)| tensor.len()).sum()
 }
 

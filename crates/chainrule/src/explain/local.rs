@@ -110,9 +110,43 @@ impl<'a> Local<'a> {
         }
     }
 
-    /// ∂J/∂x from ∂J/∂y: each entry the sum over the outputs that depend on it.
+    /// ∂J/∂x from ∂J/∂y: each entry the sum over the outputs that depend on it ([`Local::outputs_of`]).
     pub(crate) fn pull_back(&self, delta: &[f64]) -> Vec<f64> {
-        (0..self.inputs()).map(|i| self.outputs_of(i).map(|(j, d)| d * delta[j]).sum()).collect()
+        match self {
+            Self::Diagonal(d) => d.iter().zip(delta).map(|(d, delta)| d * delta).collect(),
+            Self::Dense { weights, members, own } => {
+                let outputs = weights.cols();
+                let inputs = if *own { weights.rows() / members } else { weights.rows() };
+                let input = |i: usize| {
+                    let member = i / inputs * outputs;
+                    dot(weights.row(if *own { i } else { i % inputs }), &delta[member..member + outputs])
+                };
+                (0..inputs * members).map(input).collect()
+            }
+            Self::Members { scale, width } => {
+                let mut sums = vec![0.0; *width];
+                for (scale, delta) in scale.chunks_exact(*width).zip(delta.chunks_exact(*width)) {
+                    sums.iter_mut()
+                        .zip(scale.iter().zip(delta))
+                        .for_each(|(sum, (scale, delta))| *sum += scale * delta);
+                }
+                sums
+            }
+            Self::LayerNorm { scale, normal, s } => {
+                let n = scale.len() as f64;
+                let scaled: Vec<f64> = scale.iter().zip(delta).map(|(scale, delta)| scale * delta).collect();
+                let (mean, slope) = (scaled.iter().sum::<f64>() / n, dot(&scaled, normal) / n);
+                scaled.iter().zip(normal).map(|(g, x)| s * (g - mean - x * slope)).collect()
+            }
+            Self::Piecewise { slopes, width, columns, others, inputs } => {
+                let mut x = vec![0.0; *inputs];
+                for (c, &column) in columns.iter().enumerate() {
+                    x[column] = dot(&slopes[c * width..(c + 1) * width], &delta[c * width..(c + 1) * width]);
+                }
+                others.iter().zip(&delta[slopes.len()..]).for_each(|(&other, delta)| x[other] = *delta);
+                x
+            }
+        }
     }
 
     /// The term that ∂yⱼ/∂xᵢ is, as a person writes it.
@@ -155,6 +189,17 @@ impl<'a> Local<'a> {
             _ => Written::new("1", "1"),
         }
     }
+}
+
+/// Σ aᵢbᵢ in eight partial sums, so that it need not wait for each addition.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (a, b) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
+    let mut sums = [0.0; 8];
+    for (a, b) in a.zip(b) {
+        (0..8).for_each(|i| sums[i] += a[i] * b[i]);
+    }
+    rest + sums.iter().sum::<f64>()
 }
 
 /// a′(z), with the activation's name.
@@ -251,5 +296,58 @@ pub(crate) fn sources(
         (Layer::Piecewise { width, .. }, _) => vec![source(r * width + c, 1.0, one())],
         (Layer::BatchNorm { .. } | Layer::LayerNorm { .. }, _) => vec![source(c, 1.0, one())],
         (Layer::Activation(_) | Layer::Dropout { .. }, _) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::Activation;
+    use crate::explain::Trace;
+    use crate::kernels::Processor;
+    use crate::loss::Loss;
+    use crate::matrix::Matrix;
+
+    /// Every kind of layer: what is pulled back is the sum over the outputs that depend on an input.
+    #[test]
+    fn a_delta_pulled_back_is_the_sum_over_the_outputs_that_depend_on_an_input() {
+        let norms = vec![
+            Layer::Dense { outputs: 11 },
+            Layer::LayerNorm { epsilon: 1e-5 },
+            Layer::Activation(Activation::Tanh),
+            Layer::Dense { outputs: 9 },
+            Layer::BatchNorm { momentum: 0.1, epsilon: 1e-5 },
+            Layer::Dropout { rate: 0.5 },
+        ];
+        let members = vec![
+            Layer::Piecewise { bins: 3, width: 2, columns: vec![0, 2] },
+            Layer::Members { count: 2 },
+            Layer::Dense { outputs: 11 },
+            Layer::Heads { outputs: 2 },
+        ];
+        let x = Matrix::from_rows(&[[0.1, 0.9, -0.3, 2.0], [0.6, -0.2, 0.8, 1.0], [-0.9, 0.4, 0.2, 0.3]]);
+        for layers in [norms, members] {
+            let mut network = Network::<f64>::new(4, layers, None, 1).expect("a valid network");
+            network.start_from(x.view()).expect("edges from the rows");
+            for (i, parameter) in network.parameters_mut().iter_mut().enumerate() {
+                *parameter += ((i * 7919 % 1009) as f64) / 504.5 - 1.0;
+            }
+            agrees(&network, &x);
+        }
+    }
+
+    fn agrees(network: &Network<f64>, x: &Matrix<f64>) {
+        let processor = Processor::new(1);
+        let trace = Trace::forward(network, &Loss::SquaredError, x.view(), &processor).expect("the rows fit");
+        for (k, local) in trace.locals(network, 1, &processor).iter().enumerate() {
+            let delta: Vec<f64> =
+                (0..trace.output(k + 1).cols()).map(|j| ((j * 7919 % 13) as f64) / 6.5 - 1.0).collect();
+            let pulled = local.pull_back(&delta);
+            assert_eq!(pulled.len(), trace.output(k).cols());
+            for (i, pulled) in pulled.iter().enumerate() {
+                let sum: f64 = local.outputs_of(i).map(|(j, d)| d * delta[j]).sum();
+                assert!((pulled - sum).abs() < 1e-13 * (1.0 + sum.abs()), "layer {k}, input {i}: {pulled}, not {sum}");
+            }
+        }
     }
 }
