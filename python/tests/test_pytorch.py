@@ -46,7 +46,7 @@ def ours(optimizer, norm, activation, loss):
     losses = []
     rows = (*data(loss), None)
     _native.train(
-        layers, WIDTHS[0], flat, running, rows, None, given, {}, EPOCHS, 1, lambda facts: losses.append(facts["loss"])
+        (layers, WIDTHS[0], flat, running), rows, None, given, {}, EPOCHS, 1, lambda facts: losses.append(facts["loss"])
     )
     parts, at = [("losses", np.array(losses)[TOLD])], 0
     for name, array in named:

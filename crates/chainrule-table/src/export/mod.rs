@@ -96,7 +96,7 @@ pub enum ExportError {
     /// What was printed does not do what the model does.
     Differs {
         /// By how much.
-        report: Report,
+        report: Box<Report>,
     },
     /// What was printed does not run, or does something else when it runs.
     Ran {
@@ -229,7 +229,7 @@ pub fn export(
     };
     let report = Report::new(model, &program, format, Difference::new(&program, &expected, &got, false));
     if !report.holds() {
-        return Err(ExportError::Differs { report });
+        return Err(ExportError::Differs { report: Box::new(report) });
     }
     Ok(Exported { file, weights, report, name: name.to_owned(), program, cells, expected })
 }
