@@ -296,7 +296,7 @@ impl<T: Scalar> Workspace<T> {
     }
 
     /// The output of layer `k` − 1 in the last pass, X⁽⁰⁾ for k = 0, by rows of the batch.
-    pub fn output(&self, k: usize) -> impl Iterator<Item = &[T]> {
+    pub fn output(&self, k: usize) -> impl Iterator<Item = &[T]> + Clone {
         self.blocks.iter().flat_map(move |block| (0..block.outputs[k].rows()).map(move |i| block.outputs[k].row(i)))
     }
 

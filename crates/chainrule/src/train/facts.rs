@@ -28,9 +28,10 @@ impl LayerFacts {
 /// Room for the sums over rows.
 #[derive(Debug, Default)]
 pub(crate) struct Sums {
-    /// For each unit, over rows: whether all are equal, Σd, Σd² with d the difference to the first row, so that nothing
-    /// cancels.
-    units: Vec<(bool, f64, f64)>,
+    /// For each unit Σd over rows, d the difference to the first row, so that nothing cancels.
+    differences: Vec<f64>,
+    /// For each unit Σd²: 0 where all rows are equal.
+    squares: Vec<f64>,
 }
 
 impl Sums {
@@ -43,44 +44,54 @@ impl Sums {
         }
     }
 
-    fn layer<'a, T: Scalar>(&mut self, layer: Option<&Layer>, rows: impl Iterator<Item = &'a [T]>) -> LayerFacts {
-        let flat: &dyn Fn(f64) -> bool = match layer {
-            // a′ = 1 − x², largest 1; a′ = x(1 − x), largest ¼.
-            Some(Layer::Activation(Activation::Tanh)) => &|x| 1.0 - x * x < 0.05,
-            Some(Layer::Activation(Activation::Logistic)) => &|x| x * (1.0 - x) < 0.0125,
-            _ => &|_| false,
-        };
-        let (mut n, mut squares, mut saturated) = (0_usize, 0.0, 0_usize);
-        let mut first: &[T] = &[];
+    fn layer<'a, T: Scalar>(
+        &mut self,
+        layer: Option<&Layer>,
+        mut rows: impl Iterator<Item = &'a [T]> + Clone,
+    ) -> LayerFacts {
+        let all = rows.clone();
+        let Some(first) = rows.next().filter(|first| !first.is_empty()) else { return LayerFacts::default() };
+        for sums in [&mut self.differences, &mut self.squares] {
+            sums.clear();
+            sums.resize(first.len(), 0.0);
+        }
+        let mut n = 1;
         for row in rows {
-            if n == 0 {
-                first = row;
-                self.units.clear();
-                self.units.resize(row.len(), (true, 0.0, 0.0));
-            }
-            for ((unit, x), first) in self.units.iter_mut().zip(row).zip(first) {
-                let (x, d) = (x.to_f64(), x.to_f64() - first.to_f64());
-                unit.0 &= d == 0.0;
-                unit.1 += d;
-                unit.2 += d * d;
-                squares += x * x;
-                saturated += usize::from(flat(x));
+            // Arrays side by side and nothing else in the loop: it becomes vectors.
+            let sums = self.differences.iter_mut().zip(&mut self.squares);
+            for ((x, first), (difference, square)) in row.iter().zip(first).zip(sums) {
+                let d = x.to_f64() - first.to_f64();
+                *difference += d;
+                *square += d * d;
             }
             n += 1;
         }
-        let (rows, units) = (n as f64, first.len() as f64);
-        let numbers = rows * units;
-        if numbers == 0.0 {
-            return LayerFacts::default();
+        let (rows, units) = (f64::from(n), first.len() as f64);
+        let (mut size, mut variance, mut dead) = (0.0, 0.0, 0);
+        for (first, (sum, square)) in first.iter().zip(self.differences.iter().zip(&self.squares)) {
+            let first = first.to_f64();
+            // Σx² = Σ(x₁ + d)².
+            size += (rows * first * first + 2.0 * first * sum + square).max(0.0);
+            variance += (square - sum * sum / rows).max(0.0) / rows;
+            dead += usize::from(n > 1 && *square == 0.0);
         }
-        let variance = self.units.iter().map(|&(_, sum, square)| (square - sum * sum / rows).max(0.0) / rows);
-        let dead = if n > 1 { self.units.iter().filter(|unit| unit.0).count() } else { 0 };
         LayerFacts {
-            size: (squares / numbers).sqrt(),
-            sigma: (variance.sum::<f64>() / units).sqrt(),
+            size: (size / (rows * units)).sqrt(),
+            sigma: (variance / units).sqrt(),
             dead: dead as f64 / units,
-            saturated: saturated as f64 / numbers,
+            saturated: flat(layer, all) as f64 / (rows * units),
         }
+    }
+}
+
+/// How many numbers are in the flat part of a tanh or logistic.
+fn flat<'a, T: Scalar>(layer: Option<&Layer>, rows: impl Iterator<Item = &'a [T]>) -> usize {
+    let count = |flat: fn(f64) -> bool| rows.flatten().filter(|x| flat(x.to_f64())).count();
+    match layer {
+        // a′ = 1 − x², largest 1; a′ = x(1 − x), largest ¼.
+        Some(Layer::Activation(Activation::Tanh)) => count(|x| 1.0 - x * x < 0.05),
+        Some(Layer::Activation(Activation::Logistic)) => count(|x| x * (1.0 - x) < 0.0125),
+        _ => 0,
     }
 }
 
