@@ -264,7 +264,10 @@ class _Tabular(BaseEstimator):
                 command += ["--tool", sys.executable]
             done = subprocess.run(command + ["--force"] * overwrite, capture_output=True, text=True)
         if done.returncode:
-            raise ValueError(done.stderr.strip().removeprefix("error: ").replace("--no-run leaves", "run=False leaves"))
+            message = done.stderr.strip().removeprefix("error: ")
+            for option, parameter in (("--no-run leaves", "run=False leaves"), ("--force replaces", "overwrite=True replaces")):
+                message = message.replace(option, parameter)
+            raise ValueError(message)
         return json.loads(done.stdout)["check"]
 
     def __getstate__(self):
