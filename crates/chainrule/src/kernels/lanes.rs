@@ -122,6 +122,18 @@ pub trait Lanes:
     /// Whether the mask holds in any lane.
     fn any(mask: Self::Mask) -> bool;
 
+    /// The first `n` lanes of `self`, and the others of `rest`.
+    #[inline(always)]
+    fn first(self, n: usize, rest: Self) -> Self {
+        const MOST: usize = 16;
+        let (mut lanes, mut first) = ([Self::Scalar::ZERO; MOST], [Self::Scalar::ZERO; MOST]);
+        rest.store(&mut lanes);
+        self.store(&mut first);
+        let n = n.min(Self::LANES);
+        lanes[..n].copy_from_slice(&first[..n]);
+        self.load(&lanes)
+    }
+
     /// The larger of the two; `self` where either is NaN.
     #[inline(always)]
     fn max(self, other: Self) -> Self {
