@@ -175,6 +175,8 @@ pub trait Lanes:
     fn erf(self) -> Self;
     /// Φ(x) = ½ erfc(−x/√2), the standard normal's distribution function, accurate in its left tail.
     fn normal_cdf(self) -> Self;
+    /// Φ(x) and its derivative φ(x) = e^(−x²/2)/√(2π).
+    fn normal_cdf_and_density(self) -> (Self, Self);
     /// sin x, x in radians.
     fn sin(self) -> Self;
     /// cos x, x in radians.
