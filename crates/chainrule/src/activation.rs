@@ -98,8 +98,6 @@ impl PartialEq for Own {
 pub const SELU_LAMBDA: f64 = 1.050_700_987_355_480_5;
 /// SELU's α, to f64.
 pub const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
-/// 1/√(2π), the standard normal's density at 0.
-const NORMAL_DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
 
 const NAMES: [&str; 11] =
     ["identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus", "tanh", "logistic"];
@@ -220,18 +218,26 @@ impl<T: Scalar> Kernel<T> for Differentiate<'_, T> {
             }
             // (z·Φ)′ = Φ + z·φ
             Activation::Gelu => from_z!(|z: V| {
-                let density = v.of(NORMAL_DENSITY_AT_0) * (v.of(-0.5) * z * z).exp();
-                z.fma(density, z.normal_cdf())
+                let (cdf, density) = z.normal_cdf_and_density();
+                z.fma(density, cdf)
             }),
-            // (z·σ)′ = σ + z·σ·(1 − σ)
+            // (z·σ)′ = σ·(1 + z·(1 − σ)), σ and 1 − σ from one e^(−|z|) so that neither cancels
             Activation::Silu => from_z!(|z: V| {
-                let s = z.logistic();
-                s * z.fma((-z).logistic(), one)
+                let e = (-z.abs()).exp();
+                let large = one / (one + e);
+                let small = e * large;
+                let negative = z.lt(zero);
+                let (s, rest) = (V::select(negative, small, large), V::select(negative, large, small));
+                s * z.fma(rest, one)
             }),
-            // (z·t)′ = t + z·σ·(1 − t²) with t = tanh(softplus(z))
+            // (z·n/(n + 2))′ = (n + 4z·e(e + 1)/(n + 2))/(n + 2) with e = eᶻ, n = e(e + 2); 1 to the last bit beyond z = 25
             Activation::Mish => from_z!(|z: V| {
-                let t = tanh_softplus(z);
-                (z * z.logistic()).fma((-t).fma(t, one), t)
+                let z = z.min(v.of(25.0));
+                let e = z.exp();
+                let n = e * (e + v.of(2.0));
+                let r = one / (n + v.of(2.0));
+                let slope = v.of(4.0) * z * (e * (e + one));
+                slope.fma(r, n) * r
             }),
             Activation::Softplus => from_z!(|z: V| z.logistic()),
             Activation::Tanh => from_x!(|x: V| (-x).fma(x, one)),
@@ -244,14 +250,6 @@ impl<T: Scalar> Kernel<T> for Differentiate<'_, T> {
 #[inline(always)]
 fn softplus<V: Lanes>(z: V) -> V {
     z.max(z.of(0.0)) + (-z.abs()).exp().ln_1p()
-}
-
-/// tanh(ln(1 + eᶻ)) = n/(n + 2) with n = eᶻ(eᶻ + 2); 1 to the last bit beyond z = 20.
-#[inline(always)]
-fn tanh_softplus<V: Lanes>(z: V) -> V {
-    let e = z.min(z.of(20.0)).exp();
-    let n = e * (e + z.of(2.0));
-    n / (n + z.of(2.0))
 }
 
 impl FromStr for Activation {
@@ -293,6 +291,69 @@ impl fmt::Display for Activation {
             Self::Tanh => f.write_str("tanh"),
             Self::Logistic => f.write_str("logistic"),
             Self::Own(own) => f.write_str(own.0.name()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::InstructionSet;
+
+    /// a′ in f64 from its parts as the book has them.
+    fn derivative(name: &str, z: f64) -> f64 {
+        let sigma = Lanes::logistic(z);
+        match name {
+            "gelu" => {
+                let density = Lanes::exp(-0.5 * z * z) / (2.0 * std::f64::consts::PI).sqrt();
+                Lanes::normal_cdf(z) + z * density
+            }
+            "silu" => sigma + z * sigma * Lanes::logistic(-z),
+            _ => {
+                // t = tanh s, s = ln(1 + eᶻ): 1 − t = 2/(e²ˢ + 1), which does not cancel.
+                let s = Lanes::ln_1p(Lanes::exp(-z.abs())) + z.max(0.0);
+                let t = Lanes::tanh(s);
+                t + z * sigma * (2.0 / (Lanes::exp(2.0 * s) + 1.0)) * (1.0 + t)
+            }
+        }
+    }
+
+    #[test]
+    fn derivatives_that_share_an_exponential_are_those_of_the_book() {
+        for name in ["gelu", "silu", "mish"] {
+            let activation: Activation = name.parse().expect("a known name");
+            let z: Vec<f64> = (-4000..=4000).map(|i| f64::from(i) / 100.0).collect();
+            let single: Vec<f32> = z.iter().map(|&z| z as f32).collect();
+            for set in InstructionSet::available() {
+                let (mut double, mut delta) = (vec![1.0; z.len()], vec![1.0_f32; z.len()]);
+                activation.differentiate(set, &z, &z, &mut double);
+                activation.differentiate(set, &single, &single, &mut delta);
+                for (i, &z) in z.iter().enumerate() {
+                    // The terms cancel near the minimum: the bound is relative to the larger of them.
+                    let expected = derivative(name, z);
+                    let size = expected.abs().max(if z < -1.0 { z.abs() * Lanes::exp(z) } else { 1.0 });
+                    assert!(
+                        (double[i] - expected).abs() <= 2e-15 * size,
+                        "{name}′({z}): {}, not {expected}",
+                        double[i]
+                    );
+                    let expected = derivative(name, f64::from(single[i]));
+                    let error = (f64::from(delta[i]) - expected).abs();
+                    assert!(error <= 6e-7 * size + 1e-44, "{name}′({z}) in f32: {}, not {expected}", delta[i]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn derivatives_of_far_arguments_are_their_limits() {
+        for name in ["gelu", "silu", "mish"] {
+            let activation: Activation = name.parse().expect("a known name");
+            let z = [1e30, -1e30, 0.0];
+            let mut delta = [1.0; 3];
+            activation.differentiate(InstructionSet::detect(), &z, &z, &mut delta);
+            assert_eq!((delta[0], delta[1]), (1.0, 0.0), "{name}");
+            assert!((delta[2] - if name == "mish" { 0.6 } else { 0.5 }).abs() < 1e-15, "{name}′(0) = {}", delta[2]);
         }
     }
 }

@@ -112,7 +112,7 @@ impl Scalar for Dual {
 
 const NAIVE_ONLY: &str = "the naive product touches no pointer";
 
-// The trait's pointer methods are unsafe to call; none of these does anything.
+// The trait's pointer methods are unsafe to call; whole vectors are read and written through slices.
 #[allow(unsafe_code)]
 impl Lanes for Dual {
     type Scalar = Self;
@@ -136,11 +136,15 @@ impl Lanes for Dual {
     unsafe fn store_pointer(self, _: *mut Self) {
         unreachable!("{NAIVE_ONLY}")
     }
-    unsafe fn load_first(self, _: *const Self, _: usize) -> Self {
-        unreachable!("{NAIVE_ONLY}")
+    unsafe fn load_first(self, from: *const Self, n: usize) -> Self {
+        // SAFETY: the caller promises n elements.
+        if n > 0 { unsafe { *from } } else { Self::ZERO }
     }
-    unsafe fn store_first(self, _: *mut Self, _: usize) {
-        unreachable!("{NAIVE_ONLY}")
+    unsafe fn store_first(self, to: *mut Self, n: usize) {
+        if n > 0 {
+            // SAFETY: the caller promises n elements.
+            unsafe { *to = self };
+        }
     }
     unsafe fn transpose(self, _: *const Self, _: usize, _: *mut Self, _: usize) {
         unreachable!("{NAIVE_ONLY}")
@@ -221,6 +225,10 @@ impl Lanes for Dual {
     fn normal_cdf(self) -> Self {
         let density = Lanes::exp(-0.5 * self.value * self.value) / (2.0 * std::f64::consts::PI).sqrt();
         self.through(Lanes::normal_cdf(self.value), density)
+    }
+    fn normal_cdf_and_density(self) -> (Self, Self) {
+        let density = Lanes::exp(-0.5 * self.value * self.value) / (2.0 * std::f64::consts::PI).sqrt();
+        (Lanes::normal_cdf(self), self.through(density, -self.value * density))
     }
     fn sin(self) -> Self {
         self.through(Lanes::sin(self.value), Lanes::cos(self.value))

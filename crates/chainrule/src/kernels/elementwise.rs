@@ -1,4 +1,4 @@
-//! Element by element: one loop for every formula.
+//! Element by element, and down the columns of a matrix: one loop for every formula.
 
 use super::lanes::Lanes;
 
@@ -33,5 +33,67 @@ pub(crate) fn each<V: Lanes, const R: usize, const W: usize>(
             }
         }
         i += V::LANES;
+    }
+}
+
+/// Some columns of a matrix, in `N` vectors of which the last may be cut short.
+#[derive(Clone, Copy)]
+pub(crate) struct Columns<const N: usize> {
+    first: usize,
+    count: usize,
+}
+
+impl<const N: usize> Columns<N> {
+    /// The columns' elements of a row, and zero beyond them.
+    #[inline(always)]
+    pub(crate) fn of<V: Lanes>(self, v: V, row: &[V::Scalar]) -> [V; N] {
+        let row = &row[self.first..self.first + self.count];
+        let mut vectors = [v; N];
+        if self.count == N * V::LANES {
+            for j in 0..N {
+                vectors[j] = v.load(&row[j * V::LANES..]);
+            }
+        } else {
+            for j in 0..N {
+                vectors[j] = v.load_partial(&row[(j * V::LANES).min(self.count)..]);
+            }
+        }
+        vectors
+    }
+
+    /// Writes the columns' elements of a row.
+    #[inline(always)]
+    pub(crate) fn put<V: Lanes>(self, vectors: [V; N], row: &mut [V::Scalar]) {
+        let row = &mut row[self.first..self.first + self.count];
+        if self.count == N * V::LANES {
+            for j in 0..N {
+                vectors[j].store(&mut row[j * V::LANES..]);
+            }
+        } else {
+            for j in 0..N {
+                vectors[j].store_partial(&mut row[(j * V::LANES).min(self.count)..]);
+            }
+        }
+    }
+}
+
+/// Work on some columns of a matrix, down its rows, so that what belongs to a column stays in registers.
+pub(crate) trait ByColumns<V: Lanes> {
+    /// Does the work for `columns`.
+    fn run<const N: usize>(&mut self, v: V, columns: Columns<N>);
+}
+
+/// Runs `work` for all of `n` columns, four vectors at a time: as many chains side by side as hide an addition's latency.
+#[inline(always)]
+pub(crate) fn by_columns<V: Lanes>(v: V, n: usize, work: &mut impl ByColumns<V>) {
+    let mut first = 0;
+    while first < n {
+        let count = (n - first).min(4 * V::LANES);
+        match count.div_ceil(V::LANES) {
+            1 => work.run(v, Columns::<1> { first, count }),
+            2 => work.run(v, Columns::<2> { first, count }),
+            _ => work.run(v, Columns::<4> { first, count }),
+        }
+        first += count;
     }
 }

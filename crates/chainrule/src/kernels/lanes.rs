@@ -122,6 +122,18 @@ pub trait Lanes:
     /// Whether the mask holds in any lane.
     fn any(mask: Self::Mask) -> bool;
 
+    /// The first `n` lanes of `self`, and the others of `rest`.
+    #[inline(always)]
+    fn first(self, n: usize, rest: Self) -> Self {
+        const MOST: usize = 16;
+        let (mut lanes, mut first) = ([Self::Scalar::ZERO; MOST], [Self::Scalar::ZERO; MOST]);
+        rest.store(&mut lanes);
+        self.store(&mut first);
+        let n = n.min(Self::LANES);
+        lanes[..n].copy_from_slice(&first[..n]);
+        self.load(&lanes)
+    }
+
     /// The larger of the two; `self` where either is NaN.
     #[inline(always)]
     fn max(self, other: Self) -> Self {
@@ -163,6 +175,8 @@ pub trait Lanes:
     fn erf(self) -> Self;
     /// Φ(x) = ½ erfc(−x/√2), the standard normal's distribution function, accurate in its left tail.
     fn normal_cdf(self) -> Self;
+    /// Φ(x) and its derivative φ(x) = e^(−x²/2)/√(2π).
+    fn normal_cdf_and_density(self) -> (Self, Self);
     /// sin x, x in radians.
     fn sin(self) -> Self;
     /// cos x, x in radians.

@@ -1,5 +1,6 @@
 //! Sums along a vector and down the columns of a matrix, in the orders that [`naive`] defines.
 
+use super::elementwise::{ByColumns, Columns, by_columns};
 use super::naive::{BLOCK, LANES, join};
 use super::{InstructionSet, Kernel, Lanes, Start, Strided, naive};
 use crate::scalar::Scalar;
@@ -34,33 +35,59 @@ impl<T: Scalar, const DOT: bool> Kernel<T> for Reduce<'_, T, DOT> {
 
     #[inline(always)]
     fn run<V: Lanes<Scalar = T>>(self, v: V) -> T {
-        let vectors = LANES / V::LANES;
-        let mut total = T::ZERO;
-        for (x, y) in self.x.chunks(BLOCK).zip(self.y.chunks(BLOCK)) {
-            // The first `vectors` of them hold the partial sums.
-            let mut sums = [v.splat(T::ZERO); LANES];
-            let (x, x_rest) = x.as_chunks::<LANES>();
-            let (y, y_rest) = y.as_chunks::<LANES>();
-            for (x, y) in x.iter().zip(y) {
-                for part in 0..vectors {
-                    let (x, y) = (v.load(&x[part * V::LANES..]), v.load(&y[part * V::LANES..]));
-                    sums[part] = if DOT { x.fma(y, sums[part]) } else { sums[part] + x };
-                }
-            }
+        if DOT {
             // Zeros fill the last vectors up: a sum that began at +0 is never −0, so adding 0 leaves its bits alone.
-            for part in 0..x_rest.len().div_ceil(V::LANES) {
-                let from = part * V::LANES;
-                let (x, y) = (v.load_partial(&x_rest[from..]), v.load_partial(&y_rest[from..]));
-                sums[part] = if DOT { x.fma(y, sums[part]) } else { sums[part] + x };
-            }
-            let mut lanes = [T::ZERO; LANES];
-            for part in 0..vectors {
-                sums[part].store(&mut lanes[part * V::LANES..]);
-            }
-            total += join(lanes);
+            reduce::<V, 2, false>(v, [self.x, self.y], |[x, y], sum| x.fma(y, sum))
+        } else {
+            reduce::<V, 1, false>(v, [self.x], |[x], sum| sum + x)
         }
-        total
     }
+}
+
+/// Σ over the elements of slices of one length, bit for bit as [`naive::reduce`]: `step` returns the sum with one vector of
+/// each slice added.
+///
+/// `FENCED` if a step adds something where all slices are 0: the lanes beyond the end are then kept as they were.
+#[inline(always)]
+pub(crate) fn reduce<V: Lanes, const R: usize, const FENCED: bool>(
+    v: V,
+    read: [&[V::Scalar]; R],
+    step: impl Fn([V; R], V) -> V,
+) -> V::Scalar {
+    let vectors = LANES / V::LANES;
+    let n = read[0].len();
+    assert!(read.iter().all(|x| x.len() == n), "slices of one length");
+    let mut total = V::Scalar::ZERO;
+    for block in (0..n).step_by(BLOCK) {
+        // The first `vectors` of them hold the partial sums.
+        let mut sums = [v; LANES];
+        let end = n.min(block + BLOCK);
+        let whole = end - (end - block) % LANES;
+        for i in (block..whole).step_by(LANES) {
+            for part in 0..vectors {
+                let mut x = [v; R];
+                for r in 0..R {
+                    x[r] = v.load(&read[r][i + part * V::LANES..]);
+                }
+                sums[part] = step(x, sums[part]);
+            }
+        }
+        for part in 0..(end - whole).div_ceil(V::LANES) {
+            let from = whole + part * V::LANES;
+            let mut x = [v; R];
+            for r in 0..R {
+                x[r] = v.load_partial(&read[r][from..end]);
+            }
+            let sum = step(x, sums[part]);
+            sums[part] = if FENCED { sum.first(end - from, sums[part]) } else { sum };
+        }
+        let mut lanes = [V::Scalar::ZERO; LANES];
+        for part in 0..vectors {
+            sums[part].store(&mut lanes[part * V::LANES..]);
+        }
+        total += join(lanes);
+    }
+    total
 }
 
 /// outⱼ ← startⱼ + Σᵢ xᵢⱼ, bit for bit as [`naive::sum_rows`]: ∂J/∂b from δ.
@@ -93,48 +120,23 @@ impl<T: Scalar> Kernel<T> for SumRows<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Lanes<Scalar = T>>(self, v: V) {
-        let Self { x, out } = self;
-        let mut j = 0;
-        while j < out.len() {
-            // As many chains side by side as hide the latency of an addition, where there are columns enough.
-            j += match (out.len() - j) / V::LANES {
-                8.. => columns::<V, 8>(v, x, j, out),
-                4..8 => columns::<V, 4>(v, x, j, out),
-                2..4 => columns::<V, 2>(v, x, j, out),
-                1 => columns::<V, 1>(v, x, j, out),
-                _ => {
-                    let out = &mut out[j..];
-                    let mut sum = v.load_partial(out);
-                    for i in 0..x.rows() {
-                        sum = sum + v.load_partial(&x.row(i).expect("rows without gaps")[j..]);
-                    }
-                    sum.store_partial(out);
-                    out.len()
-                }
-            }
-        }
+    fn run<V: Lanes<Scalar = T>>(mut self, v: V) {
+        by_columns(v, self.out.len(), &mut self);
     }
 }
 
-/// Adds up `N` vectors of columns from `j` on and returns how many columns that are.
-#[inline(always)]
-fn columns<V: Lanes, const N: usize>(v: V, x: Strided<'_, V::Scalar>, j: usize, out: &mut [V::Scalar]) -> usize {
-    let out = &mut out[j..j + N * V::LANES];
-    let mut sums = [v; N];
-    for s in 0..N {
-        sums[s] = v.load(&out[s * V::LANES..]);
-    }
-    for i in 0..x.rows() {
-        let row = &x.row(i).expect("rows without gaps")[j..j + N * V::LANES];
-        for s in 0..N {
-            sums[s] = sums[s] + v.load(&row[s * V::LANES..]);
+impl<V: Lanes> ByColumns<V> for SumRows<'_, '_, V::Scalar> {
+    #[inline(always)]
+    fn run<const N: usize>(&mut self, v: V, columns: Columns<N>) {
+        let mut sums = columns.of(v, self.out);
+        for i in 0..self.x.rows() {
+            let x = columns.of(v, self.x.row(i).expect("rows without gaps"));
+            for j in 0..N {
+                sums[j] = sums[j] + x[j];
+            }
         }
+        columns.put(sums, self.out);
     }
-    for s in 0..N {
-        sums[s].store(&mut out[s * V::LANES..]);
-    }
-    N * V::LANES
 }
 
 #[cfg(test)]
@@ -162,6 +164,35 @@ mod tests {
     fn reductions_give_the_bits_of_the_definition() {
         reductions::<f32>();
         reductions::<f64>();
+    }
+
+    /// Σ (xᵢ − ½)²: an element that is 0 adds something.
+    struct Squares<'a, T>(&'a [T]);
+
+    impl<T: Scalar> Kernel<T> for Squares<'_, T> {
+        type Output = T;
+        #[inline(always)]
+        fn run<V: Lanes<Scalar = T>>(self, v: V) -> T {
+            let half = v.of(0.5);
+            reduce::<V, 1, true>(v, [self.0], |[x], sum| (x - half).fma(x - half, sum))
+        }
+    }
+
+    fn fenced<T: Scalar>() {
+        let (mut numbers, half) = (Numbers(7), T::from_f64(0.5));
+        for n in (0..=67).chain([4095, 4096, 4097, 4113, 10_000]) {
+            let x = numbers.numbers::<T>(n);
+            let expected = naive::reduce(n, |i, sum| (x[i] - half).fma(x[i] - half, sum));
+            for set in InstructionSet::available() {
+                assert_eq!(bits(&[T::dispatch(set, Squares(&x))]), bits(&[expected]), "{} of {n}", set.name());
+            }
+        }
+    }
+
+    #[test]
+    fn lanes_beyond_the_end_add_nothing() {
+        fenced::<f32>();
+        fenced::<f64>();
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The statistics cross rows, so they are phases of their own, shared out over columns: every worker reads all
 //! blocks in order, for its columns.
 
-use crate::kernels::elementwise::each;
+use crate::kernels::elementwise::{ByColumns, Columns, by_columns};
 use crate::kernels::{Kernel, Lanes};
 use crate::matrix::{MatrixMut, MatrixRef};
 use crate::scalar::Scalar;
@@ -24,25 +24,43 @@ pub(crate) struct Statistics<'a, T, X> {
 impl<'m, T: Scalar, X: Fn(usize) -> MatrixRef<'m, T>> Kernel<T> for Statistics<'_, T, X> {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<Scalar = T>>(self, v: V) {
+    fn run<V: Lanes<Scalar = T>>(mut self, v: V) {
+        by_columns(v, self.columns.len(), &mut self);
+    }
+}
+
+impl<'m, V: Lanes, X: Fn(usize) -> MatrixRef<'m, V::Scalar>> ByColumns<V> for Statistics<'_, V::Scalar, X> {
+    #[inline(always)]
+    fn run<const N: usize>(&mut self, v: V, columns: Columns<N>) {
         let n = v.of(self.rows as f64);
-        self.mean.fill(T::ZERO);
+        let mut mean = [v; N];
         for block in 0..self.blocks {
             let x = (self.x)(block);
             for i in 0..x.rows() {
-                each(v, [&x.row(i)[self.columns.clone()]], [&mut *self.mean], |[x], [sum]| [sum + x]);
+                let x = columns.of(v, &x.row(i)[self.columns.clone()]);
+                for j in 0..N {
+                    mean[j] = mean[j] + x[j];
+                }
             }
         }
-        each(v, [], [&mut *self.mean], |[], [sum]| [sum / n]);
-        self.variance.fill(T::ZERO);
+        for j in 0..N {
+            mean[j] = mean[j] / n;
+        }
+        let mut variance = [v; N];
         for block in 0..self.blocks {
             let x = (self.x)(block);
             for i in 0..x.rows() {
-                let row = [&x.row(i)[self.columns.clone()], &*self.mean];
-                each(v, row, [&mut *self.variance], |[x, mean], [sum]| [(x - mean).fma(x - mean, sum)]);
+                let x = columns.of(v, &x.row(i)[self.columns.clone()]);
+                for j in 0..N {
+                    variance[j] = (x[j] - mean[j]).fma(x[j] - mean[j], variance[j]);
+                }
             }
         }
-        each(v, [], [&mut *self.variance], |[], [sum]| [sum / n]);
+        for j in 0..N {
+            variance[j] = variance[j] / n;
+        }
+        columns.put(mean, self.mean);
+        columns.put(variance, self.variance);
     }
 }
 
@@ -61,22 +79,29 @@ impl<T: Scalar> Kernel<T> for Forward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<V: Lanes<Scalar = T>>(mut self, v: V) {
-        let epsilon = v.of(self.epsilon);
+        by_columns(v, self.x.cols(), &mut self);
+    }
+}
+
+impl<V: Lanes> ByColumns<V> for Forward<'_, V::Scalar> {
+    #[inline(always)]
+    fn run<const N: usize>(&mut self, v: V, columns: Columns<N>) {
+        let deviation = deviations(v, columns, self.variance, self.epsilon);
+        let [mean, scale, shift] = [self.mean, self.scale, self.shift].map(|row| columns.of(v, row));
         for i in 0..self.x.rows() {
-            each(
-                v,
-                [self.x.row(i), self.mean, self.variance, self.scale, self.shift],
-                [self.y.row_mut(i)],
-                |[x, mean, variance, scale, shift], [_]| [scale.fma(normalise(x, mean, variance, epsilon), shift)],
-            );
+            let mut x = columns.of(v, self.x.row(i));
+            for j in 0..N {
+                x[j] = scale[j].fma((x[j] - mean[j]) / deviation[j], shift[j]);
+            }
+            columns.put(x, self.y.row_mut(i));
         }
     }
 }
 
-/// x̂ = (x − μ)/√(σ² + ε).
+/// √(σ² + ε).
 #[inline(always)]
-fn normalise<V: Lanes>(x: V, mean: V, variance: V, epsilon: V) -> V {
-    (x - mean) / (variance + epsilon).sqrt()
+fn deviations<V: Lanes, const N: usize>(v: V, columns: Columns<N>, variance: &[V::Scalar], epsilon: f64) -> [V; N] {
+    columns.of(v, variance).map(|variance| (variance + v.of(epsilon)).sqrt())
 }
 
 /// ∂J/∂γ ← Σ δ∘x̂ and ∂J/∂β ← Σ δ over the batch's rows in order, for `columns`.
@@ -100,28 +125,35 @@ where
 {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<Scalar = T>>(self, v: V) {
-        let epsilon = v.of(self.epsilon);
-        self.scale_gradient.fill(T::ZERO);
-        self.shift_gradient.fill(T::ZERO);
+    fn run<V: Lanes<Scalar = T>>(mut self, v: V) {
+        by_columns(v, self.columns.len(), &mut self);
+    }
+}
+
+impl<'m, V, X, D> ByColumns<V> for Sums<'_, V::Scalar, X, D>
+where
+    V: Lanes,
+    X: Fn(usize) -> MatrixRef<'m, V::Scalar>,
+    D: Fn(usize) -> MatrixRef<'m, V::Scalar>,
+{
+    #[inline(always)]
+    fn run<const N: usize>(&mut self, v: V, columns: Columns<N>) {
+        let deviation = deviations(v, columns, &self.variance[self.columns.clone()], self.epsilon);
+        let mean = columns.of(v, &self.mean[self.columns.clone()]);
+        let (mut scale, mut shift) = ([v; N], [v; N]);
         for block in 0..self.blocks {
             let (x, delta) = ((self.x)(block), (self.delta)(block));
             for i in 0..x.rows() {
-                each(
-                    v,
-                    [
-                        &x.row(i)[self.columns.clone()],
-                        &delta.row(i)[self.columns.clone()],
-                        &self.mean[self.columns.clone()],
-                        &self.variance[self.columns.clone()],
-                    ],
-                    [&mut *self.scale_gradient, &mut *self.shift_gradient],
-                    |[x, delta, mean, variance], [scale, shift]| {
-                        [delta.fma(normalise(x, mean, variance, epsilon), scale), shift + delta]
-                    },
-                );
+                let x = columns.of(v, &x.row(i)[self.columns.clone()]);
+                let delta = columns.of(v, &delta.row(i)[self.columns.clone()]);
+                for j in 0..N {
+                    scale[j] = delta[j].fma((x[j] - mean[j]) / deviation[j], scale[j]);
+                    shift[j] = shift[j] + delta[j];
+                }
             }
         }
+        columns.put(scale, self.scale_gradient);
+        columns.put(shift, self.shift_gradient);
     }
 }
 
@@ -142,27 +174,38 @@ impl<T: Scalar> Kernel<T> for Backward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<V: Lanes<Scalar = T>>(mut self, v: V) {
-        let epsilon = v.of(self.epsilon);
-        for i in 0..self.x.rows() {
-            let (x, delta, delta_in) = (self.x.row(i), self.delta.row(i), self.delta_in.row_mut(i));
-            match self.sums {
-                None => each(v, [delta, self.variance, self.scale], [delta_in], |[delta, variance, scale], [_]| {
-                    [scale / (variance + epsilon).sqrt() * delta]
-                }),
-                Some((rows, scale_gradient, shift_gradient)) => {
-                    let n = v.of(rows as f64);
-                    each(
-                        v,
-                        [x, delta, self.mean, self.variance, self.scale, scale_gradient, shift_gradient],
-                        [delta_in],
-                        |[x, delta, mean, variance, scale, d_scale, d_shift], [_]| {
-                            let normal = normalise(x, mean, variance, epsilon);
-                            let centred = (delta - d_shift / n) - normal * (d_scale / n);
-                            [scale / (variance + epsilon).sqrt() * centred]
-                        },
-                    );
+        by_columns(v, self.x.cols(), &mut self);
+    }
+}
+
+impl<V: Lanes> ByColumns<V> for Backward<'_, V::Scalar> {
+    #[inline(always)]
+    fn run<const N: usize>(&mut self, v: V, columns: Columns<N>) {
+        let deviation = deviations(v, columns, self.variance, self.epsilon);
+        let mut factor = columns.of(v, self.scale);
+        for j in 0..N {
+            factor[j] = factor[j] / deviation[j];
+        }
+        let Some((rows, d_scale, d_shift)) = self.sums else {
+            for i in 0..self.x.rows() {
+                let mut delta = columns.of(v, self.delta.row(i));
+                for j in 0..N {
+                    delta[j] = factor[j] * delta[j];
                 }
+                columns.put(delta, self.delta_in.row_mut(i));
             }
+            return;
+        };
+        let n = v.of(rows as f64);
+        let mean = columns.of(v, self.mean);
+        let [d_scale, d_shift] = [d_scale, d_shift].map(|sums| columns.of(v, sums).map(|sum| sum / n));
+        for i in 0..self.x.rows() {
+            let (x, mut delta) = (columns.of(v, self.x.row(i)), columns.of(v, self.delta.row(i)));
+            for j in 0..N {
+                let normal = (x[j] - mean[j]) / deviation[j];
+                delta[j] = factor[j] * ((delta[j] - d_shift[j]) - normal * d_scale[j]);
+            }
+            columns.put(delta, self.delta_in.row_mut(i));
         }
     }
 }

@@ -27,15 +27,18 @@ impl<T: Scalar> Kernel<T> for Forward<'_, T> {
         let keep = T::from_f64(1.0 / (1.0 - self.rate));
         // A 32-bit number below the threshold drops: the rate is met to 2⁻³².
         let threshold = (self.rate * 4_294_967_296.0).round() as u64;
+        // The largest that drops; there is none below the threshold 0.
+        let (any, last) = (threshold > 0, (threshold.saturating_sub(1)) as u32);
         let mut numbers = [0_u32; CHUNK];
-        for (i, mask) in self.mask.chunks_mut(CHUNK).enumerate() {
+        let chunks = self.mask.chunks_mut(CHUNK).zip(self.x.chunks(CHUNK).zip(self.y.chunks_mut(CHUNK)));
+        for (i, (mask, (x, y))) in chunks.enumerate() {
             let numbers = &mut numbers[..mask.len()];
             self.stream.fill(self.first + (i * CHUNK) as u64, numbers);
             for (mask, &number) in mask.iter_mut().zip(&*numbers) {
-                *mask = if u64::from(number) < threshold { T::ZERO } else { keep };
+                *mask = if any & (number <= last) { T::ZERO } else { keep };
             }
+            each(v, [x, mask], [y], |[x, mask], [_]| [x * mask]);
         }
-        each(v, [self.x, self.mask], [self.y], |[x, mask], [_]| [x * mask]);
     }
 }
 

@@ -1,12 +1,12 @@
 //! Layer norm: each row to mean 0 and variance 1, then scale γ and shift β per column.
 
-use crate::kernels::elementwise::each;
-use crate::kernels::{InstructionSet, Kernel, Lanes, naive};
+use crate::kernels::elementwise::{ByColumns, Columns, by_columns, each};
+use crate::kernels::{InstructionSet, Kernel, Lanes, reduce};
 use crate::matrix::{MatrixMut, MatrixRef};
 use crate::scalar::Scalar;
 use std::ops::Range;
 
-/// y ← γx̂ + β with x̂ = (x − μ)·s, s = 1/√(σ² + ε), μ and σ² the row's, in two passes, summed as a [`reduce`](naive::reduce);
+/// y ← γx̂ + β with x̂ = (x − μ)·s, s = 1/√(σ² + ε), μ and σ² the row's, in two passes, summed as a [`reduce`](crate::kernels::naive::reduce);
 /// `statistics` \[n, 2\] keeps μ and s for the backward pass.
 pub(crate) struct Forward<'a, T> {
     pub(crate) epsilon: f64,
@@ -24,8 +24,9 @@ impl<T: Scalar> Kernel<T> for Forward<'_, T> {
         let n = T::from_f64(self.x.cols() as f64);
         for i in 0..self.x.rows() {
             let x = self.x.row(i);
-            let mean = naive::sum(x) / n;
-            let squares = naive::reduce(x.len(), |k, sum| (x[k] - mean).fma(x[k] - mean, sum));
+            let mean = reduce::<V, 1, false>(v, [x], |[x], sum| sum + x) / n;
+            let at = v.splat(mean);
+            let squares = reduce::<V, 1, true>(v, [x], |[x], sum| (x - at).fma(x - at, sum));
             let s = T::ONE / (squares / n + T::from_f64(self.epsilon)).sqrt();
             self.statistics[2 * i..2 * i + 2].copy_from_slice(&[mean, s]);
             let (mean, s) = (v.splat(mean), v.splat(s));
@@ -53,11 +54,12 @@ impl<T: Scalar> Kernel<T> for Backward<'_, T> {
         for i in 0..self.x.rows() {
             let (x, delta) = (self.x.row(i), self.delta.row(i));
             let (mean, s) = (self.statistics[2 * i], self.statistics[2 * i + 1]);
-            let g = |k: usize| self.scale[k] * delta[k];
-            let sum_g = naive::reduce(x.len(), |k, sum: T| sum + g(k));
-            let sum_gx = naive::reduce(x.len(), |k, sum: T| g(k).fma((x[k] - mean) * s, sum));
-            let (mean_g, mean_gx) = (v.splat(sum_g / n), v.splat(sum_gx / n));
             let (mean, s) = (v.splat(mean), v.splat(s));
+            let sum_g = reduce::<V, 2, false>(v, [self.scale, delta], |[scale, delta], sum| sum + scale * delta);
+            let sum_gx = reduce::<V, 3, true>(v, [x, self.scale, delta], |[x, scale, delta], sum| {
+                (scale * delta).fma((x - mean) * s, sum)
+            });
+            let (mean_g, mean_gx) = (v.splat(sum_g / n), v.splat(sum_gx / n));
             each(v, [x, self.scale, delta], [self.delta_in.row_mut(i)], |[x, scale, delta], [_]| {
                 let normal = (x - mean) * s;
                 [s * ((scale * delta - mean_g) - normal * mean_gx)]
@@ -93,11 +95,23 @@ struct ScaleGradient<'a, T> {
 impl<T: Scalar> Kernel<T> for ScaleGradient<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<Scalar = T>>(self, v: V) {
+    fn run<V: Lanes<Scalar = T>>(mut self, v: V) {
+        by_columns(v, self.columns.len(), &mut self);
+    }
+}
+
+impl<V: Lanes> ByColumns<V> for ScaleGradient<'_, V::Scalar> {
+    #[inline(always)]
+    fn run<const N: usize>(&mut self, v: V, columns: Columns<N>) {
+        let mut sums = columns.of(v, self.gradient);
         for i in 0..self.x.rows() {
             let (mean, s) = (v.splat(self.statistics[2 * i]), v.splat(self.statistics[2 * i + 1]));
-            let rows = [&self.x.row(i)[self.columns.clone()], &self.delta.row(i)[self.columns.clone()]];
-            each(v, rows, [&mut *self.gradient], |[x, delta], [sum]| [delta.fma((x - mean) * s, sum)]);
+            let x = columns.of(v, &self.x.row(i)[self.columns.clone()]);
+            let delta = columns.of(v, &self.delta.row(i)[self.columns.clone()]);
+            for j in 0..N {
+                sums[j] = delta[j].fma((x[j] - mean) * s, sums[j]);
+            }
         }
+        columns.put(sums, self.gradient);
     }
 }

@@ -41,21 +41,27 @@ impl Philox {
         [c0, c1, c2, c3]
     }
 
-    /// Word w of counter i's block as `[w][i]`: the same rounds side by side, for instructions that do several at once.
+    /// The blocks of the counters [b mod 2³², ⌊b / 2³²⌋, high mod 2³², ⌊high / 2³²⌋] for b = first, first + 1, … (after 2⁶² − 1
+    /// comes 0), two words of
+    /// 32 bits in one of 64, the earlier below: the same rounds side by side, for instructions that do several at once.
     #[inline(always)]
-    pub(crate) fn blocks<const N: usize>(&self, counters: [[u32; 4]; N]) -> [[u32; N]; 4] {
-        let mut c: [[u32; N]; 4] = std::array::from_fn(|w| std::array::from_fn(|i| counters[i][w]));
+    pub(crate) fn blocks<const N: usize>(&self, first: u64, high: u64) -> [[u64; 2]; N] {
+        const LOW: u64 = 0xffff_ffff;
+        let [mut c0, mut c1, mut c2, mut c3] = [[0; N]; 4];
+        for i in 0..N {
+            let block = first.wrapping_add(i as u64) & (u64::MAX >> 2);
+            (c0[i], c1[i], c2[i], c3[i]) = (block & LOW, block >> 32, high & LOW, high >> 32);
+        }
         let [mut k0, mut k1] = self.key;
         for _ in 0..ROUNDS {
             for i in 0..N {
-                let p0 = u64::from(MULTIPLIERS[0]) * u64::from(c[0][i]);
-                let p1 = u64::from(MULTIPLIERS[1]) * u64::from(c[2][i]);
-                (c[0][i], c[2][i]) = ((p1 >> 32) as u32 ^ c[1][i] ^ k0, (p0 >> 32) as u32 ^ c[3][i] ^ k1);
-                (c[1][i], c[3][i]) = (p1 as u32, p0 as u32);
+                let (p0, p1) = (u64::from(MULTIPLIERS[0]) * c0[i], u64::from(MULTIPLIERS[1]) * c2[i]);
+                (c0[i], c2[i]) = ((p1 >> 32) ^ c1[i] ^ u64::from(k0), (p0 >> 32) ^ c3[i] ^ u64::from(k1));
+                (c1[i], c3[i]) = (p1 & LOW, p0 & LOW);
             }
             k0 = k0.wrapping_add(WEYL[0]);
             k1 = k1.wrapping_add(WEYL[1]);
         }
-        c
+        std::array::from_fn(|i| [c0[i] | c1[i] << 32, c2[i] | c3[i] << 32])
     }
 }

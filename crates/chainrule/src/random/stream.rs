@@ -73,17 +73,18 @@ impl Stream {
     #[inline(always)]
     pub fn fill(&self, k: u64, out: &mut [u32]) {
         // The first block may have begun before k; the others are whole, but for the last.
-        let first = self.philox.block(self.counter(k));
-        let first = &first[(k % 4) as usize..];
-        let (head, rest) = out.split_at_mut(first.len().min(out.len()));
-        head.copy_from_slice(&first[..head.len()]);
+        let before = (k % 4) as usize;
+        let (head, rest) = out.split_at_mut(((4 - before) % 4).min(out.len()));
+        if before > 0 {
+            let block = self.philox.block(self.counter(k));
+            head.copy_from_slice(&block[before..][..head.len()]);
+        }
         let mut k = k.wrapping_add(head.len() as u64);
         let mut groups = rest.chunks_exact_mut(4 * TOGETHER);
         for group in &mut groups {
-            let counters = std::array::from_fn(|i| self.counter(k.wrapping_add(4 * i as u64)));
-            let words = self.philox.blocks::<TOGETHER>(counters);
-            for (block, i) in group.chunks_exact_mut(4).zip(0..) {
-                (block[0], block[1], block[2], block[3]) = (words[0][i], words[1][i], words[2][i], words[3][i]);
+            let blocks = self.philox.blocks::<TOGETHER>(k / 4, self.step);
+            for (pair, word) in group.chunks_exact_mut(2).zip(blocks.as_flattened()) {
+                (pair[0], pair[1]) = (*word as u32, (word >> 32) as u32);
             }
             k = k.wrapping_add(4 * TOGETHER as u64);
         }

@@ -25,6 +25,10 @@ use crate::scalar::Scalar;
 macro_rules! elementary_methods {
     () => {
         super::elementary::elementary_methods!(exp exp_m1 ln ln_1p tanh logistic erf normal_cdf sin cos silu gelu mish);
+        #[inline(always)]
+        fn normal_cdf_and_density(self) -> (Self, Self) {
+            crate::kernels::elementary::normal_cdf_and_density(self)
+        }
     };
     ($($name:ident)*) => {$(
         #[inline(always)]
@@ -305,9 +309,9 @@ pub(crate) fn mish<V: Lanes<Scalar: Constants>>(x: V) -> V {
     (x * y).scale(V::select(negative, n, zero))
 }
 
-/// (m, n) with Φ(−a) = m · 2ⁿ, for 0 ≤ a ≤ [`Constants::TAIL_END`] and −½a² = high + low.
+/// (m, h, n) with Φ(−a) = m · 2ⁿ and e^(−a²/2) = (1 + h) · 2ⁿ, for 0 ≤ a ≤ [`Constants::TAIL_END`] and −½a² = high + low.
 #[inline(always)]
-fn normal_tail<V: Lanes<Scalar: Constants>>(a: V, high: V, low: V) -> (V, V) {
+fn normal_tail<V: Lanes<Scalar: Constants>>(a: V, high: V, low: V) -> (V, V, V) {
     let (n, r, c) = reduce_exp(high);
     let (h, l) = exp_of_reduced(r, c + low);
     // One division for the reciprocals of a + 5/4 and a + c; what they lost is added to first order.
@@ -323,7 +327,7 @@ fn normal_tail<V: Lanes<Scalar: Constants>>(a: V, high: V, low: V) -> (V, V) {
     let g = p * reciprocal;
     let g_low = p_low.fma(reciprocal, p.fma(reciprocal, -g));
     let g_low = g.fma(lost, g_low);
-    (g + g.fma(h + l, g_low.fma(h, g_low)), n)
+    (g + g.fma(h + l, g_low.fma(h, g_low)), h, n)
 }
 
 #[inline(always)]
@@ -333,14 +337,14 @@ pub(crate) fn erf<V: Lanes<Scalar: Constants>>(x: V) -> V {
     // erf x = 1 − 2 Φ(−x√2).
     let a = x.abs().min(x.splat(Of::<V>::ERF_ONE_FROM));
     let square = a * a;
-    let (m, n) = normal_tail(a * a.of(std::f64::consts::SQRT_2), -square, (-a).fma(a, square));
+    let (m, _, n) = normal_tail(a * a.of(std::f64::consts::SQRT_2), -square, (-a).fma(a, square));
     let far = (n + one).pow2().fma(-m, one).copysign(x);
     V::select(x.abs().lt(x.of(0.875)), near, far)
 }
 
-/// (m, n) with Φ(−|x|) = m · 2ⁿ.
+/// (m, h, n) with Φ(−|x|) = m · 2ⁿ and e^(−x²/2) = (1 + h) · 2ⁿ.
 #[inline(always)]
-fn normal_tail_of<V: Lanes<Scalar: Constants>>(x: V) -> (V, V) {
+fn normal_tail_of<V: Lanes<Scalar: Constants>>(x: V) -> (V, V, V) {
     let half = x.of(-0.5);
     let a = x.abs().min(x.splat(Of::<V>::TAIL_END));
     let square = a * a;
@@ -349,16 +353,29 @@ fn normal_tail_of<V: Lanes<Scalar: Constants>>(x: V) -> (V, V) {
 
 #[inline(always)]
 pub(crate) fn normal_cdf<V: Lanes<Scalar: Constants>>(x: V) -> V {
-    let (m, n) = normal_tail_of(x);
+    let (m, _, n) = normal_tail_of(x);
     let tail = m.scale(n);
     V::select(x.lt(x.of(0.0)), tail, x.of(1.0) - tail)
 }
 
 #[inline(always)]
+pub(crate) fn normal_cdf_and_density<V: Lanes<Scalar: Constants>>(x: V) -> (V, V) {
+    let (m, h, n) = normal_tail_of(x);
+    let (zero, one, tail) = (x.of(0.0), x.of(1.0), m.scale(n));
+    let density = x.of(NORMAL_DENSITY_AT_0) * (one + h).scale(n);
+    // NaN stays NaN in Φ.
+    let seen = x.abs().lt(x.splat(Of::<V>::TAIL_END));
+    (V::select(x.lt(zero), tail, one - tail), V::select(seen, density, zero))
+}
+
+/// 1/√(2π), the standard normal's density at 0.
+const NORMAL_DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
+
+#[inline(always)]
 pub(crate) fn gelu<V: Lanes<Scalar: Constants>>(x: V) -> V {
     // For negative x the product comes before the scaling: xΦ(x) is still normal where Φ(x) no longer is.
     let x = x.max(x.splat(-Of::<V>::TAIL_END));
-    let (m, n) = normal_tail_of(x);
+    let (m, _, n) = normal_tail_of(x);
     let (zero, negative) = (x.of(0.0), x.lt(x.of(0.0)));
     let above = x.of(1.0) - m * n.max(x.of(-100.0)).pow2();
     (x * V::select(negative, m, above)).scale(V::select(negative, n, zero))
