@@ -6,7 +6,7 @@
 //! statistics cross rows: they are phases of their own between.
 
 use crate::error::{Error, Operands};
-use crate::kernels::{FloatEnvironment, InstructionSet, Processor, Scratch};
+use crate::kernels::{FloatEnvironment, InstructionSet, Processor, Scratch, prefetch};
 use crate::layer::dense::Panels;
 use crate::layer::{Layer, batch_norm, dense, dropout, heads, layer_norm, members, piecewise};
 use crate::loss::Loss;
@@ -459,6 +459,9 @@ struct Targets<'a, T> {
     total: f64,
 }
 
+/// How many rows of a shuffled batch ahead memory is asked for: each stands somewhere else, and memory takes its time.
+const ROWS_AHEAD: usize = 12;
+
 impl<'a, T: Scalar> Pass<'a, T> {
     fn training(&self) -> bool {
         matches!(self.mode, Mode::Training { .. })
@@ -470,8 +473,15 @@ impl<'a, T: Scalar> Pass<'a, T> {
     }
 
     fn gather(&self, block: &mut Block<T>) {
+        let end = block.rows.end;
         for i in 0..block.rows.len() {
             let row = self.row(block.rows.start + i);
+            if let Some(&soon) = self.batch.and_then(|batch| batch[..end].get(block.rows.start + i + ROWS_AHEAD)) {
+                // Of a long row the beginning: the processor itself sees that the rest follows.
+                let row = self.x.row(soon);
+                prefetch(&row[..row.len().min(64)]);
+                self.targets.iter().for_each(|targets| prefetch(targets.y.row(soon)));
+            }
             block.outputs[0].row_mut(i).copy_from_slice(self.x.row(row));
             if let Some(targets) = self.targets {
                 let members = self.network.members();
