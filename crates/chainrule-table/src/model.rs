@@ -26,6 +26,29 @@ pub enum AnyNetwork {
     F64(Network<f64>),
 }
 
+/// A scalar whose networks a model holds.
+pub(crate) trait Precision: Scalar {
+    /// The network as a model holds it.
+    fn wrap(network: Network<Self>) -> AnyNetwork;
+    /// The network, if it is of this precision.
+    fn unwrap(network: &AnyNetwork) -> Option<&Network<Self>>;
+}
+
+macro_rules! precision {
+    ($scalar:ty, $name:ident) => {
+        impl Precision for $scalar {
+            fn wrap(network: Network<Self>) -> AnyNetwork {
+                AnyNetwork::$name(network)
+            }
+            fn unwrap(network: &AnyNetwork) -> Option<&Network<Self>> {
+                if let AnyNetwork::$name(network) = network { Some(network) } else { None }
+            }
+        }
+    };
+}
+precision!(f32, F32);
+precision!(f64, F64);
+
 impl AnyNetwork {
     /// The number of parameters.
     pub fn parameters(&self) -> usize {

@@ -26,8 +26,8 @@ pub use lanes::{Kernel, Lanes};
 pub use processor::Processor;
 pub(crate) use product::strips;
 pub use product::{Packed, Scratch, Start, Strided, StridedMut, product, product_packed};
-pub(crate) use vector::reduce;
 pub use vector::{dot, sum, sum_of_squares, sum_rows};
+pub(crate) use vector::{prefetch, reduce};
 
 /// The instructions that the kernels may use; a value proves that the processor has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,6 +24,19 @@ pub fn sum_of_squares<T: Scalar>(set: InstructionSet, x: &[T]) -> T {
     dot(set, x, x)
 }
 
+/// Asks for the cache lines of `x`, so that whoever reads it next need not wait for memory; it changes no number.
+#[inline]
+pub(crate) fn prefetch<T>(x: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for byte in (0..size_of_val(x)).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch of any address is harmless, and SSE is part of the architecture.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast::<i8>().wrapping_add(byte)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = x;
+}
+
 /// Σ xᵢyᵢ if `DOT`, else Σ xᵢ.
 struct Reduce<'a, T, const DOT: bool> {
     x: &'a [T],
