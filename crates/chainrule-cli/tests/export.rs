@@ -209,6 +209,23 @@ fn a_compiler_that_fails_or_lies_is_named_and_leaves_no_file() {
     );
     let text = error(&[("python3", "echo 0 0.5 0.5")], "export small.safetensors small.csv --to onnx");
     assert!(text.contains("run by python3, is not the model: expected 90 lines"), "{text}");
+    // The model's own chances are right; what lies 0.00001 beside them is not.
+    let told: Value = serde_json::from_str(&folder.done("predict small.safetensors small.csv --json")).unwrap();
+    let chances = told["predictions"]["probability_more"].as_array().unwrap();
+    for (off, status) in [(0.0, 0), (1e-5, 1)] {
+        let line = |p: &Value| {
+            let p = p.as_f64().unwrap();
+            format!("{} {:?} {:?}\n", u8::from(p > 0.5), 1.0 - p - off, p + off)
+        };
+        folder.write("answers", chances.iter().map(line).collect::<String>().as_bytes());
+        let cat = format!("cat {}", folder.0.join("answers").display());
+        let (got, text) = with_tools(&folder, &[("python3", &cat)], "export small.safetensors small.csv --to onnx");
+        assert_eq!(got, Some(status), "{text}");
+        assert!(
+            text.contains(if status == 0 { "; run by python3" } else { "ULP of f32 (bound 64), 0 labels" }),
+            "{text}"
+        );
+    }
     // One that hangs, with what it has started, is ended.
     let started = std::time::Instant::now();
     let text = error(&[("cc", "sleep 600 & sleep 600")], &format!("{export} --time-limit 1"));
