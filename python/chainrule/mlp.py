@@ -410,51 +410,55 @@ class _MLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             self._rate = float(self.learning_rate_init)
         best = None
         self.n_iter_ = 0
-        for _ in range(1 if incremental else self.max_iter):
-            given["learning_rate"] = self._rate
-            try:
-                facts = self._train(flat, data, choosing, given, self._progress, 1)
-            except FloatingPointError as error:
-                if not self.early_stopping:
-                    raise
-                # As scikit-learn: a run that diverges ends, and the best parameters stay.
-                self.validation_scores_.append(float("nan"))
-                self.n_iter_ += 1
-                warnings.warn(f"Training diverged and was stopped: {error}", ConvergenceWarning, stacklevel=4)
-                break
-            if "loss" not in facts and self._interrupted(facts):
-                break
-            self.n_iter_ += 1
-            self.loss_ = facts["loss_"]
-            self.loss_curve_.append(self.loss_)
-            self.t_ += n
-            if self.verbose:
-                print("Iteration %d, loss = %.8f" % (self.n_iter_, self.loss_))
-            if choosing is not None:
-                self.validation_loss_curve_.append(facts["validation_loss"])
-            if self._judge(choosing):
-                best = (flat.copy(), self._running.copy())
-            if self._interrupted(facts):
-                break
-            if rule == "invscaling":
-                self._new_rate(self.learning_rate_init / (self.t_ + 1) ** self.power_t)
-            if self._told(facts):
-                break
-            if self._no_improvement_count > self.n_iter_no_change:
-                what = "Validation score" if self.early_stopping else "Training loss"
-                message = f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
-                if rule != "adaptive" or self._rate <= 1e-6:
-                    if self.verbose:
-                        small = " Learning rate too small." if rule == "adaptive" else ""
-                        print(f"{message}{small} Stopping.")
+        try:
+            for _ in range(1 if incremental else self.max_iter):
+                given["learning_rate"] = self._rate
+                try:
+                    facts = self._train(flat, data, choosing, given, self._progress, 1)
+                except FloatingPointError as error:
+                    if not self.early_stopping:
+                        raise
+                    # As scikit-learn: a run that diverges ends, and the best parameters stay.
+                    self.validation_scores_.append(float("nan"))
+                    self.n_iter_ += 1
+                    warnings.warn(f"Training diverged and was stopped: {error}", ConvergenceWarning, stacklevel=4)
                     break
-                self._new_rate(self._rate / 5.0)
-                self._no_improvement_count = 0
+                if "loss" not in facts and self._interrupted(facts):
+                    break
+                self.n_iter_ += 1
+                self.loss_ = facts["loss_"]
+                self.loss_curve_.append(self.loss_)
+                self.t_ += n
                 if self.verbose:
-                    print(f"{message} Setting learning rate to {self._rate:f}")
-            if not incremental and self.n_iter_ == self.max_iter:
-                message = f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet."
-                warnings.warn(message, ConvergenceWarning, stacklevel=4)
+                    print("Iteration %d, loss = %.8f" % (self.n_iter_, self.loss_))
+                if choosing is not None:
+                    self.validation_loss_curve_.append(facts["validation_loss"])
+                if self._judge(choosing):
+                    best = (flat.copy(), self._running.copy())
+                if self._interrupted(facts):
+                    break
+                if rule == "invscaling":
+                    self._new_rate(self.learning_rate_init / (self.t_ + 1) ** self.power_t)
+                if self._told(facts):
+                    break
+                if self._no_improvement_count > self.n_iter_no_change:
+                    what = "Validation score" if self.early_stopping else "Training loss"
+                    message = f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
+                    if rule != "adaptive" or self._rate <= 1e-6:
+                        if self.verbose:
+                            small = " Learning rate too small." if rule == "adaptive" else ""
+                            print(f"{message}{small} Stopping.")
+                        break
+                    self._new_rate(self._rate / 5.0)
+                    self._no_improvement_count = 0
+                    if self.verbose:
+                        print(f"{message} Setting learning rate to {self._rate:f}")
+                if not incremental and self.n_iter_ == self.max_iter:
+                    message = f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet."
+                    warnings.warn(message, ConvergenceWarning, stacklevel=4)
+        except KeyboardInterrupt:
+            # It came between two epochs, to Python's own code: the parameters are those of the last whole one.
+            warnings.warn("Training interrupted by user.", stacklevel=4)
         if self.early_stopping and best is not None:
             flat[:], self._running[:] = best
 
