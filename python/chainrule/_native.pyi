@@ -1,7 +1,8 @@
 """The engine. Numbers come and go as C-contiguous NumPy arrays of one type, float32 or float64.
 
 Common arguments: ``layers``, each a name (``dense:8``, ``relu``, ``dropout:0.1``, …) or the tuple (name, function,
-derivative); ``inputs``, the columns of X; ``parameters`` and ``running``, flat arrays in the engine's layout.
+derivative); ``inputs``, the columns of X; ``net``, a network: layers, inputs, and flat arrays in the engine's layout, its
+parameters and its running statistics.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 Layers = Sequence[str | tuple[str, Callable[[Any], Any], Callable[[Any], Any]]]
 Loss = str | tuple[str, Callable[[Any, Any], Any], Callable[[Any, Any], Any]]
 Array = NDArray[np.float32] | NDArray[np.float64]
+Net = tuple[Layers, int, Array, Array]
 Rows = tuple[Array, Array, Array | None]
 
 __version__: str
@@ -23,29 +25,21 @@ def command(arguments: Sequence[str]) -> int: ...
 def threads() -> int: ...
 def layout(layers: Layers, inputs: int) -> tuple[list[tuple[int, str, int, int]], int]: ...
 def initial(layers: Layers, inputs: int, init: str | None, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
-def predict(
-    layers: Layers, inputs: int, parameters: Array, running: Array, x: Array, loss_name: str | None, threads: int
-) -> Array: ...
+def predict(net: Net, x: Array, loss_name: str | None, threads: int) -> Array: ...
 def passes(
-    layers: Layers,
-    inputs: int,
-    parameters: Array,
-    running: Array,
+    net: Net,
     x: Array,
     y: Array,
     weights: Array | None,
     loss_of: Loss,
     step: tuple[int, int] | None = None,
 ) -> dict[str, Any]: ...
-def fingerprint(layers: Layers, inputs: int, parameters: Array, running: Array) -> str: ...
+def fingerprint(net: Net) -> str: ...
 def pack(arrays: dict[str, Array], text: str) -> bytes: ...
 def unpack(bytes: bytes) -> tuple[dict[str, Array], str]: ...
 def link(loss_name: str, outputs: int) -> tuple[str, int]: ...
 def train(
-    layers: Layers,
-    inputs: int,
-    parameters: Array,
-    running: Array,
+    net: Net,
     data: Rows,
     validation: Rows | None,
     given: dict[str, Any],
@@ -55,10 +49,7 @@ def train(
     watch: Callable[[dict[str, Any]], object] | None = None,
 ) -> dict[str, Any]: ...
 def diagnose(
-    layers: Layers,
-    inputs: int,
-    parameters: Array,
-    running: Array,
+    net: Net,
     x: Array,
     y: Array,
     loss_of: Loss,
@@ -66,10 +57,7 @@ def diagnose(
     deltas: dict[int, Array],
 ) -> tuple[str, list[dict[str, Any]], list[dict[str, Any]]]: ...
 def ledger(
-    layers: Layers,
-    inputs: int,
-    parameters: Array,
-    running: Array,
+    net: Net,
     x: Array,
     y: Array,
     loss_of: Loss,
@@ -77,10 +65,7 @@ def ledger(
     most: int,
 ) -> dict[str, Any]: ...
 def diagram(
-    layers: Layers,
-    inputs: int,
-    parameters: Array,
-    running: Array,
+    net: Net,
     loss_of: Loss,
     columns: Sequence[str],
     x: Array | None = None,

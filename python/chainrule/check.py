@@ -101,7 +101,7 @@ def gradients(subject, X, Y, claimed=None):
             segments[name] = np.ascontiguousarray(numbers).ravel()
     if not segments and not deltas and not wrong:
         raise ValueError("claimed: expected some of dZ1, dW1, db1, …; there are " + (", ".join(map(str, claimed)) or "none"))
-    text, findings, compared = _native.diagnose(names, inputs, flat, running, X, Y, loss, segments, deltas)
+    text, findings, compared = _native.diagnose((names, inputs, flat, running), X, Y, loss, segments, deltas)
     findings, compared = wrong + list(findings), list(compared)
     if wrong:
         text = "\n".join(f"layer {f['layer']}, {f['term']}: {f['text']}" for f in findings)

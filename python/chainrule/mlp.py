@@ -314,14 +314,15 @@ class _MLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _given(self):
         return {"loss": self._loss_name(), "optimizer": self._optimizer_name(), "seed": self._seed}
 
+    def _net(self, flat):
+        """The network with these parameters, as the engine takes it."""
+        return self._layers, self.n_features_in_, flat, self._running
+
     def _train(self, flat, data, choosing, given, progress, epochs, watch=None):
         """Some epochs on the engine; what the last one was like, with scikit-learn's ``loss_``."""
         x, y, w = data
         facts = _native.train(
-            self._layers,
-            self.n_features_in_,
-            flat,
-            self._running,
+            self._net(flat),
             (x, y, w),
             None if choosing is None else choosing[:3],
             given,
@@ -358,9 +359,7 @@ class _MLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if choosing is not None:
             self.validation_loss_curve_ = [facts["validation_loss"]]
         self.n_iter_ = max(1, len(losses))
-        after = _native.passes(
-            self._layers, self.n_features_in_, flat, self._running, x, y, w, self._given()["loss"]
-        )["loss"]
+        after = _native.passes(self._net(flat), x, y, w, self._given()["loss"])["loss"]
         squares = sum(float(np.vdot(c, c)) for c in self.coefs_)
         total = len(x) if w is None else float(w.sum())
         self.loss_ = after * self._loss_scale + constant + 0.5 * self.alpha * squares / total
@@ -504,7 +503,7 @@ class _MLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         x = np.ascontiguousarray(X, dtype=flat.dtype)
         name = self._loss_name() if loss else None
         jobs = threads(self.n_jobs)
-        return _native.predict(self._layers, self.n_features_in_, flat, self._running, x, name, jobs)
+        return _native.predict(self._net(flat), x, name, jobs)
 
     def _inputs(self, X):
         check_is_fitted(self)
@@ -528,8 +527,8 @@ class _MLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         segments, running = _native.layout(layers, self.n_features_in_)
         count = sum(rows * cols for _, _, rows, cols in segments)
         x = np.ascontiguousarray(X, dtype=flat.dtype)
-        numbers = (flat[:count].copy(), self._running[:running].copy())
-        return _native.predict(layers, self.n_features_in_, *numbers, x, None, threads(self.n_jobs))
+        net = (layers, self.n_features_in_, flat[:count].copy(), self._running[:running].copy())
+        return _native.predict(net, x, None, threads(self.n_jobs))
 
     @property
     def _n_features_out(self):
@@ -539,7 +538,7 @@ class _MLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def fingerprint_(self):
         """The SHA-256 of the weights: equal if and only if all of them are, to the last bit."""
         check_is_fitted(self)
-        return _native.fingerprint(self._layers, self.n_features_in_, self._ready(), self._running)
+        return _native.fingerprint(self._net(self._ready()))
 
     # -- files ---------------------------------------------------------------------------------------------------------
 

@@ -110,7 +110,7 @@ class Network:
     def predict(self, X):
         """ŷ for the rows of ``X``, [n, outputs]."""
         loss = self._loss if isinstance(self._loss, str) else None
-        return _native.predict(*self._state(), self._x(X), loss, 1)
+        return _native.predict(self._state(), self._x(X), loss, 1)
 
     def forward(self, X):
         """Equations 1 and 2 for all rows: ``x0``, ``z1``, ``x1``, … [n, neurons]."""
@@ -127,12 +127,12 @@ class Network:
         """The outputs of the first ``k`` layers."""
         names = self._names[:k]
         count = sum(rows * cols for _, _, rows, cols in _native.layout(names, self.layers[0])[0])
-        return _native.predict(names, self.layers[0], self._flat[:count].copy(), self._running, x, None, 1)
+        return _native.predict((names, self.layers[0], self._flat[:count].copy(), self._running), x, None, 1)
 
     def backward(self, X, Y):
         """Equations 8 to 11 for all rows: ``loss``, ``dZ1`` (δ⁽¹⁾ [n, neurons]), ``dW1``, ``db1``, …"""
         x = self._x(X)
-        found = _native.passes(*self._state(), x, self._y(Y, len(x)), None, self._loss)
+        found = _native.passes(self._state(), x, self._y(Y, len(x)), None, self._loss)
         passes = Passes(loss=found["loss"])
         at = 0
         for l, (k, w) in enumerate(zip(self._dense, self.weights), 1):
@@ -186,7 +186,7 @@ class Network:
 
         given = {**given, "loss": self._loss, "epochs": epochs}
         data = (x, self._y(Y, len(x)), None)
-        facts = _native.train(*self._state(), data, None, given, progress, epochs, 1, watch)
+        facts = _native.train(self._state(), data, None, given, progress, epochs, 1, watch)
         if facts["raised"] is not None:
             raise facts["raised"]
         return losses
@@ -215,7 +215,7 @@ class Network:
             if not 1 <= row <= len(x):
                 raise ValueError(f"row: expected 1 to {len(x)}, got {row}")
             x, y = x[row - 1 : row], y[row - 1 : row]
-        return _native.ledger(*self._state(), x, y, self._loss, tuple(weight), most)
+        return _native.ledger(self._state(), x, y, self._loss, tuple(weight), most)
 
     def explain_text(self, X, Y, weight, row):
         """:meth:`explain_gradient` of one row, to be read: a line for each path."""
@@ -230,7 +230,7 @@ class Network:
     def diagram(self, X=None, row=1, columns=()):
         """The network as SVG: receptors and weights, or with rows ``X`` the numbers of row ``row`` (from 1)."""
         x = None if X is None else self._x(X)
-        return _native.diagram(*self._state(), self._loss, list(columns), x, row - 1)
+        return _native.diagram(self._state(), self._loss, list(columns), x, row - 1)
 
     def _repr_html_(self):
         return self.diagram()

@@ -143,7 +143,7 @@ class NN:
             flat = np.concatenate([array.ravel() for array in arrays])
             try:
                 data = (X, Y, None)
-                facts = _native.train(layers, X.shape[1], flat, np.empty(0), data, None, given, {}, steps, 1)
+                facts = _native.train((layers, X.shape[1], flat, np.empty(0)), data, None, given, {}, steps, 1)
             except (FloatingPointError, ValueError):
                 return False  # NumPy goes on with infinities.
             at = 0

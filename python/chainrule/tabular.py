@@ -1,8 +1,12 @@
 """``TabularClassifier`` and ``TabularRegressor``: data frames in, predictions out; the command's default preset."""
 
 import json
+import subprocess
+import sys
+import tempfile
 import warnings
 from numbers import Integral, Real
+from pathlib import Path
 
 import numpy as np
 
@@ -217,6 +221,54 @@ class _Tabular(BaseEstimator):
             raise ValueError("save: the training rows had one class, there is no network")
         with open(path, "wb") as file:
             file.write(self._model.to_bytes())
+
+    def export(self, path, to=None, *, run=True, overwrite=False):
+        """Hands the model to another program: the command's ``export``.
+
+        Parameters
+        ----------
+        path : str or path
+            The file; beside it come ``NAME.check.json`` and, for PyTorch, the weights.
+        to : {'pytorch', 'onnx', 'c', 'rust'}, optional
+            The format; by default the one of the name's ending: .py, .onnx, .c, .rs.
+        run : bool, default=True
+            Whether the file is run by what it is for: cc, rustc, or this Python if it has torch or onnxruntime.
+        overwrite : bool, default=False
+            Whether existing files are replaced.
+
+        Returns
+        -------
+        dict
+            How the file compares with the model on drawn rows: ``largest_ulp``, ``labels_changed``, ``run``, …
+
+        Raises
+        ------
+        ValueError
+            If the model cannot leave or the file is not the model. Then no file is left.
+
+        Notes
+        -----
+        As in :meth:`save`, labels are the codes 0, 1, … of ``classes_``.
+        """
+        endings = {".py": "pytorch", ".onnx": "onnx", ".c": "c", ".rs": "rust"}
+        to = to or endings.get(Path(path).suffix)
+        if to is None:
+            raise ValueError(f"export: expected to='pytorch', 'onnx', 'c' or 'rust', or a name that ends as one of them, got {path}")
+        with tempfile.TemporaryDirectory() as folder:
+            model = Path(folder) / "model.safetensors"
+            self.save(model)
+            command = [sys.executable, "-m", "chainrule", "export", model, "--to", to, "-o", path, "--json"]
+            if not run:
+                command.append("--no-run")
+            elif to in ("pytorch", "onnx"):
+                command += ["--tool", sys.executable]
+            done = subprocess.run(command + ["--force"] * overwrite, capture_output=True, text=True)
+        if done.returncode:
+            message = done.stderr.strip().removeprefix("error: ")
+            for option, parameter in (("--no-run leaves", "run=False leaves"), ("--force replaces", "overwrite=True replaces")):
+                message = message.replace(option, parameter)
+            raise ValueError(message)
+        return json.loads(done.stdout)["check"]
 
     def __getstate__(self):
         """Parameters and facts, and the model file's bytes: versioned, with a checksum, without any training data."""

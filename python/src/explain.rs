@@ -2,7 +2,7 @@
 
 use crate::arrays::{matrix, vector, view};
 use crate::callbacks::Trouble;
-use crate::network::network;
+use crate::network::{Parts, network};
 use crate::options::loss;
 use crate::refused;
 use chainrule::explain::{Candidate, Diagram, Figure, Ledger, Parameter, Theme, Trace, diagnose_gradient};
@@ -16,10 +16,7 @@ use pyo3::types::{PyDict, PyList};
 #[pyfunction]
 pub(crate) fn diagnose<'py>(
     py: Python<'py>,
-    list: &Bound<'py, PyAny>,
-    inputs: usize,
-    parameters: &Bound<'py, PyAny>,
-    running: &Bound<'py, PyAny>,
+    net: Parts<'py>,
     x: &Bound<'py, PyAny>,
     y: &Bound<'py, PyAny>,
     loss_of: &Bound<'py, PyAny>,
@@ -27,7 +24,7 @@ pub(crate) fn diagnose<'py>(
     deltas: &Bound<'py, PyDict>,
 ) -> PyResult<(String, Bound<'py, PyList>, Bound<'py, PyList>)> {
     let trouble = Trouble::default();
-    let network = network::<f64>(list, inputs, parameters, running, &trouble)?;
+    let network = network::<f64>(&net, &trouble)?;
     let loss = loss(loss_of, &trouble)?;
     let (x, y) = (matrix::<f64>("X", x)?, matrix::<f64>("Y", y)?);
     let data = Data::new(view("X", &x)?, view("Y", &y)?);
@@ -72,10 +69,7 @@ pub(crate) fn diagnose<'py>(
 #[pyfunction]
 pub(crate) fn ledger<'py>(
     py: Python<'py>,
-    list: &Bound<'py, PyAny>,
-    inputs: usize,
-    parameters: &Bound<'py, PyAny>,
-    running: &Bound<'py, PyAny>,
+    net: Parts<'py>,
     x: &Bound<'py, PyAny>,
     y: &Bound<'py, PyAny>,
     loss_of: &Bound<'py, PyAny>,
@@ -83,7 +77,7 @@ pub(crate) fn ledger<'py>(
     most: usize,
 ) -> PyResult<Bound<'py, PyDict>> {
     let trouble = Trouble::default();
-    let network = network::<f64>(list, inputs, parameters, running, &trouble)?;
+    let network = network::<f64>(&net, &trouble)?;
     let loss = loss(loss_of, &trouble)?;
     let (x, y) = (matrix::<f64>("X", x)?, matrix::<f64>("Y", y)?);
     let data = Data::new(view("X", &x)?, view("Y", &y)?);
@@ -121,19 +115,16 @@ pub(crate) fn ledger<'py>(
 
 /// The network drawn as SVG: receptors and weights, or with a row of `x` its numbers.
 #[pyfunction]
-#[pyo3(signature = (list, inputs, parameters, running, loss_of, columns, x=None, row=0))]
+#[pyo3(signature = (net, loss_of, columns, x=None, row=0))]
 pub(crate) fn diagram(
-    list: &Bound<'_, PyAny>,
-    inputs: usize,
-    parameters: &Bound<'_, PyAny>,
-    running: &Bound<'_, PyAny>,
+    net: Parts<'_>,
     loss_of: &Bound<'_, PyAny>,
     columns: Vec<String>,
     x: Option<&Bound<'_, PyAny>>,
     row: usize,
 ) -> PyResult<String> {
     let trouble = Trouble::default();
-    let network = network::<f64>(list, inputs, parameters, running, &trouble)?;
+    let network = network::<f64>(&net, &trouble)?;
     let loss = loss(loss_of, &trouble)?;
     let x = x.map(|x| matrix::<f64>("X", x)).transpose()?;
     let trace = match &x {

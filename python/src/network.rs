@@ -38,15 +38,14 @@ pub(crate) fn layers(list: &Bound<'_, PyAny>, inputs: usize, trouble: &Trouble) 
     Ok(layers)
 }
 
+/// What makes a network: the tuple (layers, inputs, parameters, running statistics).
+#[derive(FromPyObject)]
+pub(crate) struct Parts<'py>(Bound<'py, PyAny>, usize, pub(crate) Bound<'py, PyAny>, pub(crate) Bound<'py, PyAny>);
+
 /// The network of these layers and numbers.
-pub(crate) fn network<T: Number>(
-    list: &Bound<'_, PyAny>,
-    inputs: usize,
-    parameters: &Bound<'_, PyAny>,
-    running: &Bound<'_, PyAny>,
-    trouble: &Trouble,
-) -> PyResult<Network<T>> {
-    let mut network = Network::zeros(inputs, layers(list, inputs, trouble)?).map_err(refused)?;
+pub(crate) fn network<T: Number>(parts: &Parts<'_>, trouble: &Trouble) -> PyResult<Network<T>> {
+    let Parts(list, inputs, parameters, running) = parts;
+    let mut network = Network::zeros(*inputs, layers(list, *inputs, trouble)?).map_err(refused)?;
     let fill = |what, array: &Bound<'_, PyAny>, to: &mut [T]| {
         let from = vector::<T>(what, array)?;
         let from = from.as_slice()?;
@@ -109,20 +108,17 @@ const WORTH_A_THREAD: usize = 1 << 22;
 
 /// Predictions for the rows of `x`: the last layer's outputs, through the loss's link if one is named.
 #[pyfunction]
-#[pyo3(signature = (list, inputs, parameters, running, x, loss_name, threads))]
+#[pyo3(signature = (net, x, loss_name, threads))]
 pub(crate) fn predict<'py>(
     py: Python<'py>,
-    list: &Bound<'py, PyAny>,
-    inputs: usize,
-    parameters: &Bound<'py, PyAny>,
-    running: &Bound<'py, PyAny>,
+    net: Parts<'py>,
     x: &Bound<'py, PyAny>,
     loss_name: Option<&str>,
     threads: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
-    by_type!(parameters, T => {
+    by_type!(&net.2, T => {
         let trouble = Trouble::default();
-        let network = network::<T>(list, inputs, parameters, running, &trouble)?;
+        let network = network::<T>(&net, &trouble)?;
         let loss: Option<Loss> = loss_name.map(str::parse).transpose().map_err(refused)?;
         let x = matrix::<T>("X", x)?;
         let x = view("X", &x)?;
@@ -141,22 +137,19 @@ pub(crate) fn predict<'py>(
 
 /// Forward and backward: the loss, every layer's output and δ, and the gradient, for all rows.
 #[pyfunction]
-#[pyo3(signature = (list, inputs, parameters, running, x, y, weights, loss_of, step=None))]
+#[pyo3(signature = (net, x, y, weights, loss_of, step=None))]
 pub(crate) fn passes<'py>(
     py: Python<'py>,
-    list: &Bound<'py, PyAny>,
-    inputs: usize,
-    parameters: &Bound<'py, PyAny>,
-    running: &Bound<'py, PyAny>,
+    net: Parts<'py>,
     x: &Bound<'py, PyAny>,
     y: &Bound<'py, PyAny>,
     weights: Option<&Bound<'py, PyAny>>,
     loss_of: &Bound<'py, PyAny>,
     step: Option<(u64, u64)>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    by_type!(parameters, T => {
+    by_type!(&net.2, T => {
         let trouble = Trouble::default();
-        let network = network::<T>(list, inputs, parameters, running, &trouble)?;
+        let network = network::<T>(&net, &trouble)?;
         let loss = loss(loss_of, &trouble)?;
         let (x, y) = (matrix::<T>("X", x)?, matrix::<T>("Y", y)?);
         let weights = weights.map(|weights| vector::<T>("sample_weight", weights)).transpose()?;
@@ -191,14 +184,9 @@ pub(crate) fn passes<'py>(
 
 /// The SHA-256 that names the weights: that of a model file which holds them.
 #[pyfunction]
-pub(crate) fn fingerprint(
-    list: &Bound<'_, PyAny>,
-    inputs: usize,
-    parameters: &Bound<'_, PyAny>,
-    running: &Bound<'_, PyAny>,
-) -> PyResult<String> {
-    by_type!(parameters, T => {
-        let network = network::<T>(list, inputs, parameters, running, &Trouble::default())?;
+pub(crate) fn fingerprint(net: Parts<'_>) -> PyResult<String> {
+    by_type!(&net.2, T => {
+        let network = network::<T>(&net, &Trouble::default())?;
         let tensors = chainrule_table::model::tensors(&network).map_err(refused)?;
         Ok(chainrule::model_file::fingerprint(&tensors))
     })

@@ -244,7 +244,9 @@ impl Model {
             fit(&tables, &given, &processor(threads), &mut started, &mut each)
         });
         trouble.check()?;
-        if let (Err(_), Some(raised)) = (&fitted, signals.raised.take()) {
+        if fitted.is_err()
+            && let Some(raised) = signals.raised.take()
+        {
             return Err(raised);
         }
         let fitted = fitted.map_err(refused)?;

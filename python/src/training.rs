@@ -2,7 +2,7 @@
 
 use crate::arrays::{Number, by_type, matrix, vector, view};
 use crate::callbacks::{Signals, Trouble};
-use crate::network::network;
+use crate::network::{Parts, network};
 use crate::options::options;
 use crate::processors::processor;
 use crate::refused;
@@ -14,18 +14,15 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::ops::ControlFlow;
 
-/// Trains `epochs` more epochs; `parameters`, `running` and `progress` are changed in place.
+/// Trains `epochs` more epochs; the network's numbers and `progress` are changed in place.
 ///
 /// Returns what the last epoch was like, with "ended" and the loss of the `validation` rows afterwards. A loss that is not finite is a `FloatingPointError`; an exception
 /// of a signal's handler (Ctrl-C) is returned as "raised" after the parameters have been written.
 #[pyfunction]
-#[pyo3(signature = (list, inputs, parameters, running, data, validation, given, progress, epochs, threads, watch=None))]
+#[pyo3(signature = (net, data, validation, given, progress, epochs, threads, watch=None))]
 pub(crate) fn train<'py>(
     py: Python<'py>,
-    list: &Bound<'py, PyAny>,
-    inputs: usize,
-    parameters: &Bound<'py, PyAny>,
-    running: &Bound<'py, PyAny>,
+    net: Parts<'py>,
     data: Arrays<'py>,
     validation: Option<Arrays<'py>>,
     given: &Bound<'py, PyDict>,
@@ -34,9 +31,9 @@ pub(crate) fn train<'py>(
     threads: usize,
     watch: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    by_type!(parameters, T => {
+    by_type!(&net.2, T => {
         train_in::<T>(
-            py, list, inputs, parameters, running, data, validation, given, progress, epochs, threads, watch,
+            py, net, data, validation, given, progress, epochs, threads, watch,
         )
     })
 }
@@ -65,10 +62,7 @@ impl<'py, T: Number> Rows<'py, T> {
 
 fn train_in<'py, T: Number>(
     py: Python<'py>,
-    list: &Bound<'py, PyAny>,
-    inputs: usize,
-    parameters: &Bound<'py, PyAny>,
-    running: &Bound<'py, PyAny>,
+    net: Parts<'py>,
     data: Arrays<'py>,
     validation: Option<Arrays<'py>>,
     given: &Bound<'py, PyDict>,
@@ -78,7 +72,7 @@ fn train_in<'py, T: Number>(
     watch: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let trouble = Trouble::default();
-    let mut network = network::<T>(list, inputs, parameters, running, &trouble)?;
+    let mut network = network::<T>(&net, &trouble)?;
     let options = options(given, &trouble)?;
     let mut progress = read_progress::<T>(kept)?;
     let rows = Rows::new(data)?;
@@ -113,6 +107,7 @@ fn train_in<'py, T: Number>(
         Ok::<_, Error>((report, loss))
     });
     // In place: whoever holds the arrays sees the new numbers.
+    let (parameters, running) = (&net.2, &net.3);
     parameters.cast::<PyArray1<T>>()?.try_readwrite()?.as_slice_mut()?.copy_from_slice(network.parameters());
     running.cast::<PyArray1<T>>()?.try_readwrite()?.as_slice_mut()?.copy_from_slice(network.running());
     write_progress(py, kept, progress)?;

@@ -15,7 +15,7 @@ from chainrule import _native
 
 HOME = Path(__file__).parent / "pytorch"
 sys.path.insert(0, str(HOME))
-from setting import ACTIVATIONS, BATCH, DECAY, EPOCHS, LOSSES, NORMS, RATES, TOLD, WIDTHS, data, start  # noqa: E402
+from setting import ACTIVATIONS, BATCH, DECAY, EPOCHS, LOSSES, NORMS, RATES, TOLD, WIDTHS, data, rate, start  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -26,18 +26,18 @@ def traces():
         return {name: file[name] for name in file.files}
 
 
-def ours(optimizer, norm, activation, loss, factor=1.0):
+def ours(optimizer, norm, activation, loss):
     layers = []
     for width in WIDTHS[1:-1]:
         layers += [f"dense:{width}", *([norm] if norm != "dense" else []), activation]
     layers.append(f"dense:{WIDTHS[-1]}")
     named = start(norm)
-    flat = factor * np.concatenate([array.ravel() for _, array in named])
+    flat = np.concatenate([array.ravel() for _, array in named])
     running = _native.initial(layers, WIDTHS[0], "zeros", 0)[1]
     given = {
         "loss": loss,
         "optimizer": optimizer,
-        "learning_rate": RATES[optimizer],
+        "learning_rate": rate(optimizer, norm),
         "weight_decay": DECAY if optimizer.startswith("adamw") else 0.0,
         "batch_size": BATCH,
         "shuffle": False,
@@ -46,7 +46,7 @@ def ours(optimizer, norm, activation, loss, factor=1.0):
     losses = []
     rows = (*data(loss), None)
     _native.train(
-        layers, WIDTHS[0], flat, running, rows, None, given, {}, EPOCHS, 1, lambda facts: losses.append(facts["loss"])
+        (layers, WIDTHS[0], flat, running), rows, None, given, {}, EPOCHS, 1, lambda facts: losses.append(facts["loss"])
     )
     parts, at = [("losses", np.array(losses)[TOLD])], 0
     for name, array in named:
@@ -73,26 +73,11 @@ def error(norm, activation, got, expected):
     return max(errors)
 
 
-# Runs that grow a difference in the last bit of the start beyond the bound by themselves, on any program's arithmetic:
-# layer norm under a large effective rate.
-SENSITIVE = {("layer_norm", "momentum"): 1, ("layer_norm", "nesterov"): 3, ("layer_norm", "rmsprop"): 6}
-
-
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("optimizer", RATES)
 def test_two_hundred_steps_are_pytorch_s(traces, optimizer, norm):
-    sensitive = []
     for a, activation in enumerate(ACTIVATIONS):
         for l, loss in enumerate(LOSSES):
             theirs = traces[norm][list(RATES).index(optimizer), a, l]
-            got = ours(optimizer, norm, activation, loss)
-            found = error(norm, activation, got, theirs)
-            if found < 1e-12:
-                continue
-            grown = 0.0
-            for ulps in (-2, -1, 1, 2):
-                nudged = ours(optimizer, norm, activation, loss, 1 + ulps * np.finfo(float).eps)
-                grown = max(grown, error(norm, activation, nudged, np.concatenate([part for _, part in got])))
-            sensitive.append((activation, loss, found, grown))
-    assert all(found < 4 * grown for _, _, found, grown in sensitive), sensitive
-    assert len(sensitive) <= SENSITIVE.get((norm, optimizer.split(":")[0]), 0), sensitive
+            found = error(norm, activation, ours(optimizer, norm, activation, loss), theirs)
+            assert found < 1e-12, (activation, loss)

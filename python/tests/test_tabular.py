@@ -126,6 +126,44 @@ def test_the_saved_file_is_one_of_the_command(tmp_path):
     np.testing.assert_allclose([float(line.split(",")[column]) for line in lines[1:]], model.predict(frame), rtol=1e-6)
 
 
+def test_an_export_is_run_and_tells_how_it_compares(tmp_path):
+    frame, y = frames()
+    frame = frame.drop(columns="when")
+    model = TabularClassifier(**QUICK).fit(frame, y > 0)
+    for name in ("m.c", "m.rs", "m.onnx", "m.py"):
+        check = model.export(tmp_path / name)
+        assert check == json.loads((tmp_path / f"{name}.check.json").read_text())
+        assert (check["rows"], check["labels_changed"]) == (256, 0)
+        assert check["largest_ulp"] <= check["bound_ulp"]
+        # What is not installed is said; a file that runs otherwise raises.
+        assert check["run"].get("labels_changed", 0) == 0 and ("by" in check["run"]) != ("left_out" in check["run"])
+    with pytest.raises(ValueError, match="m.c exists already; overwrite=True replaces it"):
+        model.export(tmp_path / "m.c")
+    assert model.export(tmp_path / "m.c", run=False, overwrite=True)["run"] == {"left_out": "--no-run"}
+    with pytest.raises(ValueError, match="expected to="):
+        model.export(tmp_path / "m.txt")
+    with pytest.raises(ValueError, match="holds dates"):
+        TabularRegressor(**QUICK).fit(frames()[0], y).export(tmp_path / "dates.onnx")
+
+
+CTRL_C = """
+import os, signal, threading, warnings
+import numpy as np
+from chainrule import TabularRegressor
+X = np.random.default_rng(0).normal(size=(4000, 8))
+threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    model = TabularRegressor(folds=1, epochs=100000, patience=100000).fit(X, X[:, 0])
+print([str(w.message) for w in caught], np.isfinite(model.predict(X)).all())
+"""
+
+
+def test_ctrl_c_stops_cleanly_leaves_a_model_and_says_so():
+    run = subprocess.run([sys.executable, "-c", CTRL_C], capture_output=True, text=True, timeout=120)
+    assert run.stdout.strip() == "['Training interrupted by user.'] True", run.stdout + run.stderr
+
+
 def test_the_model_is_the_command_s_own(tmp_path):
     frame, y = frames()
     frame.assign(target=y).to_csv(tmp_path / "rows.csv", index=False, date_format="%Y-%m-%dT%H:%M:%S")

@@ -10,6 +10,7 @@ pub mod interrupt;
 pub mod output;
 pub mod progress;
 mod text;
+mod trial;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;

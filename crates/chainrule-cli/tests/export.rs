@@ -91,6 +91,11 @@ fn every_format_leaves_its_file_and_the_check_beside_it() {
         );
         assert!(check["largest_ulp"].as_f64().unwrap() <= check["bound_ulp"].as_f64().unwrap());
         assert!(!folder.read(file).is_empty());
+        // Cargo has a rustc; the others may not be there.
+        if format == "rust" {
+            assert!(text.contains("run       16 rows, all equal to the last bit; compiled by rustc 1."), "{text}");
+            assert_eq!((&check["run"]["rows"], &check["run"]["largest_ulp"]), (&16.into(), &0.0.into()));
+        }
     }
     assert!(!folder.read("small.weights.safetensors").is_empty());
     assert!(String::from_utf8(folder.read("small.py")).unwrap().contains("nn.Linear("));
@@ -140,6 +145,124 @@ fn mistakes_are_one_line_and_leave_nothing() {
     }
 }
 
+/// `chainrule` with nothing but `tools`, scripts for sh by name, on the PATH; it must leave no temporary file.
+#[cfg(unix)]
+fn with_tools(folder: &Folder, tools: &[(&str, &str)], arguments: &str) -> (Option<i32>, String) {
+    use std::os::unix::fs::PermissionsExt;
+    let [path, temporary] = ["tools", "temporary"].map(|name| folder.0.join(name));
+    for fresh in [&path, &temporary] {
+        let _ = std::fs::remove_dir_all(fresh);
+        std::fs::create_dir(fresh).unwrap();
+    }
+    for (name, text) in tools {
+        folder.write(&format!("tools/{name}"), format!("#!/bin/sh\nPATH=/bin:/usr/bin\n{text}\n").as_bytes());
+        std::fs::set_permissions(path.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let before = folder.names();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chainrule"));
+    command.args(arguments.split_whitespace()).current_dir(&folder.0).env("PATH", &path).env("TMPDIR", &temporary);
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    if !output.status.success() {
+        assert_eq!(folder.names(), before, "something was written: {text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "a temporary file is left");
+    (output.status.code(), text)
+}
+
+/// What compiles to a program that prints `lines`.
+#[cfg(unix)]
+fn compiler_of(lines: &str) -> String {
+    format!(
+        "if [ \"$1\" = --version ]; then echo 'tiny 0.1'; exit; fi\nprintf '#!/bin/sh\\n{lines}\\n' > check\nchmod +x check"
+    )
+}
+
+#[cfg(unix)]
+#[test]
+fn a_compiler_that_fails_or_lies_is_named_and_leaves_no_file() {
+    let folder = small("compilers", PLAIN);
+    let export = "export small.safetensors small.csv --to c -o out.c";
+    let last = "no file was left (--no-run leaves this out)";
+    let error = |tools: &[(&str, &str)], arguments: &str| {
+        let (status, text) = with_tools(&folder, tools, arguments);
+        assert_eq!(status, Some(1), "{text}");
+        assert!(text.ends_with(&format!("{last}\n")), "{text}");
+        text
+    };
+    let text = error(&[("cc", "echo 'cc: out of ideas' >&2; exit 3")], export);
+    assert!(text.starts_with("error: cc: ended with exit status: 3 and said: cc: out of ideas; "), "{text}");
+    let text = error(&[("cc", "true")], export);
+    assert!(text.starts_with("error: cc: the program that it made cannot be started: "), "{text}");
+    // Too few rows; no numbers; numbers of another model.
+    let by = "error: the exported model, compiled by cc tiny 0.1 and run, is not the model: ";
+    let text = error(&[("cc", &compiler_of("echo 0 0.5 0.5"))], export);
+    assert!(text.starts_with(&format!("{by}expected 16 lines with an answer each, got 1; ")), "{text}");
+    let sixteen = |line: &str| compiler_of(&format!("for i in 1 2 3 4 5 6 7 8 9 a b c d e f g; do echo {line}; done"));
+    let text = error(&[("cc", &sixteen("0 half half"))], export);
+    assert!(text.starts_with(&format!("{by}row 1: expected a label")), "{text}");
+    let text = error(&[("cc", &sixteen("0 0.5 0.5"))], export);
+    assert!(
+        text.starts_with(&format!("{by}16 rows, largest difference ")) && text.contains("labels changed"),
+        "{text}"
+    );
+    let text = error(&[("python3", "echo 0 0.5 0.5")], "export small.safetensors small.csv --to onnx");
+    assert!(text.contains("run by python3, is not the model: expected 90 lines"), "{text}");
+    // The model's own chances are right; what lies 0.00001 beside them is not.
+    let told: Value = serde_json::from_str(&folder.done("predict small.safetensors small.csv --json")).unwrap();
+    let chances = told["predictions"]["probability_more"].as_array().unwrap();
+    for (off, status) in [(0.0, 0), (1e-5, 1)] {
+        let line = |p: &Value| {
+            let p = p.as_f64().unwrap();
+            format!("{} {:?} {:?}\n", u8::from(p > 0.5), 1.0 - p - off, p + off)
+        };
+        folder.write("answers", chances.iter().map(line).collect::<String>().as_bytes());
+        let cat = format!("cat {}", folder.0.join("answers").display());
+        let (got, text) = with_tools(&folder, &[("python3", &cat)], "export small.safetensors small.csv --to onnx");
+        assert_eq!(got, Some(status), "{text}");
+        assert!(
+            text.contains(if status == 0 { "; run by python3" } else { "ULP of f32 (bound 64), 0 labels" }),
+            "{text}"
+        );
+    }
+    // One that hangs, with what it has started, is ended.
+    let started = std::time::Instant::now();
+    let text = error(&[("cc", "sleep 600 & sleep 600")], &format!("{export} --time-limit 1"));
+    assert!(text.starts_with("error: cc: it was not done after 1 seconds; "), "{text}");
+    assert!(started.elapsed().as_secs() < 60);
+    // The option names another compiler; one that is not there is no reason to leave it out.
+    let text = error(&[("mine", "exit 1")], &format!("{export} --tool mine"));
+    assert!(text.starts_with("error: mine: ended with exit status: 1"), "{text}");
+    let text = error(&[], &format!("{export} --tool mine"));
+    assert!(text.starts_with("error: mine: it cannot be started"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_tool_that_is_not_there_or_not_wanted_is_said_here_and_in_the_file_beside() {
+    let folder = small("toolless", PLAIN);
+    let lacking = "echo \"No module named 'torch'\" >&2; exit 77";
+    for (format, more, tool, why) in [
+        ("c", "", ("other", ""), "there is no `cc` on the PATH"),
+        ("rust", "", ("other", ""), "there is no `rustc` on the PATH"),
+        ("onnx", "", ("other", ""), "there is no `python3` on the PATH"),
+        ("pytorch", "", ("python3", lacking), "python3: No module named 'torch'"),
+        ("c", " --no-run", ("cc", "exit 1"), "--no-run"),
+    ] {
+        let (status, text) = with_tools(
+            &folder,
+            &[tool],
+            &format!("export small.safetensors small.csv --to {format} -o out --force{more}"),
+        );
+        assert_eq!(status, Some(0), "{text}");
+        assert!(text.ends_with(&format!("run       left out: {why}\n")), "{text}");
+        let check: Value = serde_json::from_slice(&folder.read("out.check.json")).unwrap();
+        assert_eq!(check["run"]["left_out"], why);
+    }
+    assert_eq!(folder.run("export small.safetensors --to c --no-run --tool cc").status.code(), Some(2));
+}
+
 /// Python with what a file in `tests/` says it needs, in an environment of its own; none where there is no network.
 fn python(name: &str, packages: &[&str]) -> Option<PathBuf> {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -169,12 +292,15 @@ fn real(folder: &Folder, name: &str, target: &str) -> String {
 #[test]
 fn onnx_runtime_predicts_what_the_model_does() {
     let Some(python) = python("onnx", &["onnx>=1.17", "onnxruntime>=1.19"]) else { return };
+    plain_is_run_by(python.to_str().unwrap(), "onnx", "onnxruntime ");
     let folder = Folder::new("onnx");
     let tables =
         [("wine", "target"), ("diabetes", "target"), ("german_credit", "creditability"), ("ames", "Sale_Price")];
     for (name, target) in tables {
         let table = real(&folder, name, target);
-        folder.done(&format!("export {name}.safetensors {table} --to onnx"));
+        folder.done(&format!("export {name}.safetensors {table} --to onnx --tool {}", python.display()));
+        let check: Value = serde_json::from_slice(&folder.read(&format!("{name}.onnx.check.json"))).unwrap();
+        assert!(check["run"]["by"].as_str().unwrap().starts_with("onnxruntime "), "{check}");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx_check.py");
         let mut command = Command::new(&python);
         command.arg(script).args([&format!("{name}.onnx"), &table, &format!("{name}.json")]);
@@ -185,6 +311,14 @@ fn onnx_runtime_predicts_what_the_model_does() {
         assert_eq!(report["labels_changed"], 0, "{name}");
         assert!(report["largest_ulp"].as_f64().unwrap() <= 64.0, "{name}: {report}");
     }
+}
+
+/// Doubles, all rows a batch, an activation whose function no runtime has in doubles; the file of `format` is run by `tool`.
+fn plain_is_run_by(tool: &str, format: &str, by: &str) {
+    let folder = small(&format!("plain-{format}"), "--preset plain --activation gelu");
+    folder.done(&format!("export small.safetensors small.csv --to {format} --tool {tool} -o out.py"));
+    let check: Value = serde_json::from_slice(&folder.read("out.py.check.json")).unwrap();
+    assert!(check["run"]["by"].as_str().unwrap().starts_with(by) && check["ulp_of"] == "f64", "{check}");
 }
 
 /// A safetensors file of another program: tensors of f32 by name.
@@ -295,10 +429,13 @@ fn torch_predicts_what_the_model_does() {
         eprintln!("left out: CHAINRULE_TORCH names no Python with torch");
         return;
     };
+    plain_is_run_by(&python, "pytorch", "torch ");
     let folder = Folder::new("torch");
     for (name, target) in [("wine", "target"), ("diabetes", "target"), ("german_credit", "creditability")] {
         let table = real(&folder, name, target);
-        folder.done(&format!("export {name}.safetensors {table} --to pytorch"));
+        folder.done(&format!("export {name}.safetensors {table} --to pytorch --tool {python}"));
+        let check: Value = serde_json::from_slice(&folder.read(&format!("{name}.py.check.json"))).unwrap();
+        assert!(check["run"]["by"].as_str().unwrap().starts_with("torch "), "{check}");
         let unpacked = Command::new("gzip").args(["-dc", &table]).output().unwrap().stdout;
         folder.write("table.csv", &unpacked);
         let script = format!("{name}.py");

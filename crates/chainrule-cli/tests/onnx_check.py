@@ -38,7 +38,13 @@ if "label" in outputs:
     probabilities = np.array([p for name, p in ours.items() if name.startswith("probability_")]).T
     a, b = (np.log(np.maximum(p, 1e-35)) for p in (probabilities, outputs["probabilities"]))
     unit = np.spacing(np.abs(a).max(1).astype(np.float32)).astype(float)
-    ulp = np.abs(a - b).max(1) / unit
+    unit = np.repeat(unit[:, None], a.shape[1], 1)
+    if a.shape[1] == 2:
+        # p and 1 - p: an ULP of 1 is one of either, and what is below half of it is told from 0 by nobody.
+        one = float(np.spacing(np.float32(1)))
+        a, b = (np.maximum(x, np.log(one / 2)) for x in (a, b))
+        unit = np.maximum(unit, one / np.exp(np.maximum(a, b)))
+    ulp = (np.abs(a - b) / unit).max(1)
     changed = sum(str(x) != str(y) for x, y in zip(ours["prediction"], outputs["label"]))
 else:
     y = np.array(ours["prediction"])

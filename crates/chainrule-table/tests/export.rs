@@ -386,6 +386,9 @@ fn a_script_for_pytorch_is_python() {
     for (name, model, table) in models() {
         let exported = export(&model, Format::Pytorch, &name, Some(&table), 5).unwrap();
         folder.write(&format!("{name}.py"), &exported.file);
+        // An argument's default does not know the other arguments.
+        let text = String::from_utf8(exported.file).unwrap();
+        assert!(text.contains("batch=None):") && text.contains("\n    batch = batch or len(x)\n"), "{name}");
     }
     folder.run("python3", &["-W", "error", "-m", "compileall", "-q", "."]);
     assert!(Path::new(&folder.0).join("m0_f32_one.py").exists());

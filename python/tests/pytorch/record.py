@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from setting import ACTIVATIONS, BATCH, DECAY, EPOCHS, EPSILON, LOSSES, NORMS, RATES, ROWS, TOLD, WIDTHS, data, start
+from setting import ACTIVATIONS, BATCH, DECAY, EPOCHS, EPSILON, LOSSES, NORMS, RATES, ROWS, TOLD, WIDTHS, data, rate, start
 from torch import nn
 
 torch.set_num_threads(1)
@@ -44,16 +44,16 @@ def loss_of(name, z, y):
     return total / len(z)
 
 
-def optimizer_of(name, weights, others):
-    rate = RATES[name]
+def optimizer_of(name, norm, weights, others):
+    lr = rate(name, norm)
     if name in ("momentum:0.9", "nesterov:0.9"):
-        return torch.optim.SGD(weights + others, lr=rate, momentum=0.9, nesterov=name.startswith("nesterov"))
+        return torch.optim.SGD(weights + others, lr=lr, momentum=0.9, nesterov=name.startswith("nesterov"))
     if name.startswith("adam:"):
-        return torch.optim.Adam(weights + others, lr=rate, eps=EPSILON)
+        return torch.optim.Adam(weights + others, lr=lr, eps=EPSILON)
     if name.startswith("adamw:"):
         groups = [{"params": weights, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, lr=rate, eps=EPSILON)
-    return torch.optim.RMSprop(weights + others, lr=rate, eps=EPSILON)
+        return torch.optim.AdamW(groups, lr=lr, eps=EPSILON)
+    return torch.optim.RMSprop(weights + others, lr=lr, eps=EPSILON)
 
 
 def trace(optimizer, norm, activation, loss):
@@ -74,7 +74,7 @@ def trace(optimizer, norm, activation, loss):
                 norms.append(kind)
             layers.append(ACTIVATION[activation]())
     model = nn.Sequential(*layers)
-    step = optimizer_of(optimizer, [p for p in parameters if p.ndim == 2], [p for p in parameters if p.ndim == 1])
+    step = optimizer_of(optimizer, norm, [p for p in parameters if p.ndim == 2], [p for p in parameters if p.ndim == 1])
     X, Y = (torch.tensor(a) for a in data(loss))
     losses = []
     for _ in range(EPOCHS):

@@ -3,22 +3,26 @@
 use crate::failure::Failure;
 use crate::input;
 use crate::output::Output;
+use crate::trial;
 use chainrule_table::export::{Exported, Format, export, weights_name};
 use serde_json::json;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The options of `export`.
 #[derive(clap::Args, Debug)]
 #[command(
     about = "Hand a model to another program: PyTorch, ONNX, C or Rust",
     after_help = "Raw columns go in and predictions come out: what is done to the columns is part of the file.\n\
-        The result is run on rows of the table (or on drawn ones) and compared with the model; the largest\n\
-        difference stands beside it in NAME.check.json. Beyond the format's bound no file is left.\n\n\
+        The result is run on rows of the table (or on drawn ones) and compared with the model: as it is read, and\n\
+        by cc, rustc, or a python3 with torch or onnxruntime, where one is on the PATH. The largest difference\n\
+        stands beside it in NAME.check.json. Beyond the format's bound no file is left.\n\n\
         Examples:\n  \
         chainrule export houses.safetensors --to onnx houses.csv\n  \
         chainrule export houses.safetensors --to c -o houses.c        one file, no allocation, no library\n  \
         chainrule export houses.safetensors --to rust -o - > houses.rs\n  \
+        chainrule export houses.safetensors --to c --tool clang       compiled and run by clang\n  \
         chainrule export houses.safetensors --to pytorch"
 )]
 pub struct Options {
@@ -35,6 +39,15 @@ pub struct Options {
     /// At most so many rows check the result
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rows: u32,
+    /// The compiler or the Python that runs the result [default: cc, rustc or python3, if it is there]
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "no_run")]
+    tool: Option<PathBuf>,
+    /// Start no compiler and no Python
+    #[arg(long)]
+    no_run: bool,
+    /// Seconds that running it may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400), conflicts_with = "no_run")]
+    time_limit: u64,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -72,8 +85,13 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let model = input::predictor(&options.model)?;
     let table = options.data.as_deref().map(input::table).transpose()?;
     let exported = export(&model, format, &name, table.as_ref(), options.rows as usize);
-    let Exported { file: bytes, weights, report: checked } =
-        exported.map_err(|error| Failure::Fault(format!("{}: {error}", options.model.display())))?;
+    let mut exported = exported.map_err(|error| Failure::Fault(format!("{}: {error}", options.model.display())))?;
+    if options.no_run {
+        exported.left_out("--no-run".into());
+    } else {
+        trial::run(&mut exported, options.tool.as_deref(), Duration::from_secs(options.time_limit))?;
+    }
+    let Exported { file: bytes, weights, report: checked, .. } = exported;
     let mut left = Left(Vec::new());
     if let (Some(output), Some(weights)) = (weights_output, weights) {
         left.write(&output, &weights)?;
@@ -89,7 +107,12 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         let line = format!("{}\n", json!({"file": shown, "bytes": bytes.len(), "check": checked.to_json()}));
         Output::stdout().write(|out| out.write_all(line.as_bytes()).map_err(Failure::Write))?;
     } else {
-        let _ = writeln!(io::stderr(), "file      {shown}  ({} bytes)\ncheck     {checked}", bytes.len());
+        let _ = writeln!(
+            io::stderr(),
+            "file      {shown}  ({} bytes)\ncheck     {checked}\nrun       {}",
+            bytes.len(),
+            checked.run()
+        );
     }
     Ok(())
 }

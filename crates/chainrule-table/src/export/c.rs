@@ -330,7 +330,7 @@ fn predict(text: &mut String, program: &Program, name: &str, fields: &[String]) 
     *text += "    return label;\n}\n\n";
 }
 
-/// Rows with the model's own answers, and a `main` that compares bits.
+/// Rows with the model's own answers, and a `main` that compares bits; with an argument it prints its answers.
 fn main(text: &mut String, program: &Program, name: &str, upper: &str, fields: &[String], vectors: &Vectors) {
     let n = vectors.answers.len();
     let _ = writeln!(text, "#ifdef {upper}_MAIN\n#include <stdio.h>\nstatic const {name}_row rows[{n}] = {{");
@@ -355,12 +355,14 @@ fn main(text: &mut String, program: &Program, name: &str, upper: &str, fields: &
     let labels: Vec<String> = vectors.answers.iter().map(|answer| answer.label.to_string()).collect();
     let _ = writeln!(
         text,
-        "}};\nstatic const int labels[{n}] = {{{}}};\nint main(void) {{\n    int i, k, wrong = 0;\n    \
-         for (i = 0; i < {n}; ++i) {{\n        double out[{answers}];\n        \
-         int same = {name}_predict(&rows[i], out) == labels[i];\n        for (k = 0; k < {answers}; ++k) {{\n            \
+        "}};\nstatic const int labels[{n}] = {{{}}};\nint main(int argc, char **argv) {{\n    int i, k, wrong = 0;\n    \
+         (void)argv;\n    for (i = 0; i < {n}; ++i) {{\n        double out[{answers}];\n        \
+         int label = {name}_predict(&rows[i], out), same = label == labels[i];\n        \
+         if (argc > 1) printf(\"%d\", label);\n        for (k = 0; k < {answers}; ++k) {{\n            \
          union {{ double x; uint64_t bits; }} got, want;\n            got.x = out[k];\n            \
-         want.x = expected[i][k];\n            same = same && got.bits == want.bits;\n        }}\n        \
-         wrong += !same;\n    }}\n    printf(\"%d rows, %d not equal to the last bit\\n\", i, wrong);\n    \
+         want.x = expected[i][k];\n            same = same && got.bits == want.bits;\n            \
+         if (argc > 1) printf(\" %.17g\", out[k]);\n        }}\n        if (argc > 1) printf(\"\\n\");\n        \
+         wrong += !same;\n    }}\n    if (argc > 1) return 0;\n    printf(\"%d rows, %d not equal to the last bit\\n\", i, wrong);\n    \
          return wrong != 0;\n}}\n#endif",
         labels.join(", ")
     );

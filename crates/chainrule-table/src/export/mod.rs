@@ -1,10 +1,11 @@
 //! A model handed to the rest of the world: PyTorch, ONNX, C, Rust; and a PyTorch network taken in.
 //!
 //! [`program`] says what a model does at prediction, in steps; every target prints those, so that a new layer is added in
-//! one place a target. [`verify`] runs what was printed and compares.
+//! one place a target. [`verify`] compares what was printed with the model, [`trial`] what a compiler or a runtime makes of it.
 
 pub mod import;
 pub mod program;
+pub mod trial;
 pub mod verify;
 
 mod c;
@@ -17,11 +18,11 @@ use crate::model::Model;
 use crate::recipe::FitError;
 use crate::table::Table;
 use chainrule::Error;
-use program::{Arithmetic, Program};
+use program::{Answered, Arithmetic, Program, RawCells};
 use source::Vectors;
 use std::fmt;
 use std::str::FromStr;
-use verify::Report;
+use verify::{Difference, Report};
 
 /// Where a model can go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +96,14 @@ pub enum ExportError {
     /// What was printed does not do what the model does.
     Differs {
         /// By how much.
-        report: Report,
+        report: Box<Report>,
+    },
+    /// What was printed does not run, or does something else when it runs.
+    Ran {
+        /// By what it was compiled or run.
+        by: String,
+        /// What happened.
+        what: String,
     },
     /// What comes in is no state dict that fits the layers.
     Import {
@@ -120,6 +128,12 @@ impl fmt::Display for ExportError {
                 write!(f, "layer {layer} is somebody's own function `{name}`, which has no formula to export")
             }
             Self::Differs { report } => write!(f, "the exported model is not the model: {report}; no file was left"),
+            Self::Ran { by, what } => {
+                write!(
+                    f,
+                    "the exported model, {by}, is not the model: {what}; no file was left (--no-run leaves this out)"
+                )
+            }
             Self::Import { reason } => f.write_str(reason),
             Self::Unreadable => {
                 write!(
@@ -149,6 +163,10 @@ pub struct Exported {
     pub weights: Option<Vec<u8>>,
     /// How it was checked.
     pub report: Report,
+    name: String,
+    program: Program,
+    cells: Vec<RawCells>,
+    expected: Vec<Answered>,
 }
 
 /// The name of the weights' file beside a script for the model `name`.
@@ -209,15 +227,18 @@ pub fn export(
             (text.into_bytes(), None, got)
         }
     };
-    let report = Report::new(model, &program, format, &expected, &got);
-    if report.holds() { Ok(Exported { file, weights, report }) } else { Err(ExportError::Differs { report }) }
+    let report = Report::new(model, &program, format, Difference::new(&program, &expected, &got, false));
+    if !report.holds() {
+        return Err(ExportError::Differs { report: Box::new(report) });
+    }
+    Ok(Exported { file, weights, report, name: name.to_owned(), program, cells, expected })
 }
 
 /// The first rows of cells.
-fn first(cells: &[program::RawCells], n: usize) -> Vec<program::RawCells> {
-    let cut = |cells: &program::RawCells| match cells {
-        program::RawCells::Numbers(numbers) => program::RawCells::Numbers(numbers.iter().copied().take(n).collect()),
-        program::RawCells::Texts(texts) => program::RawCells::Texts(texts.iter().take(n).cloned().collect()),
+fn first(cells: &[RawCells], n: usize) -> Vec<RawCells> {
+    let cut = |cells: &RawCells| match cells {
+        RawCells::Numbers(numbers) => RawCells::Numbers(numbers.iter().copied().take(n).collect()),
+        RawCells::Texts(texts) => RawCells::Texts(texts.iter().take(n).cloned().collect()),
     };
     cells.iter().map(cut).collect()
 }

@@ -466,7 +466,9 @@ fn train(text: &mut String, model: &Model, program: &Program) {
         }
     };
     let epochs = fact("planned_epochs").or(fact("epochs")).unwrap_or(100.0);
-    let batch = fact("batch_size").map_or("len(x)".into(), |n| format!("{n}"));
+    let batch = fact("batch_size").map_or("None".into(), |n| format!("{n}"));
+    // Where all rows are one batch; unlike an argument's default, this line knows x.
+    let all = if batch == "None" { "    batch = batch or len(x)\n" } else { "" };
     let members = if program.chains.iter().any(|chain| chain.members > 1) {
         "\n    if z.dim() == 3:  # every member has the loss\n        z, y = z.flatten(0, 1), y.repeat_interleave(z.shape[1], 0)"
     } else {
@@ -480,7 +482,7 @@ fn train(text: &mut String, model: &Model, program: &Program) {
          weights = [p for name, p in network.named_parameters() if name.endswith(\"weight\") and p.dim() > 1]\n    \
          others = [p for name, p in network.named_parameters() if not (name.endswith(\"weight\") and p.dim() > 1)]\n    \
          groups = [{{\"params\": weights, \"weight_decay\": {decay}}}, {{\"params\": others, \"weight_decay\": 0.0}}]\n    \
-         optimizer = {optimizer}\n    x = x.to(weights[0].dtype)\n    y = y.to(weights[0].dtype) if y.is_floating_point() else y\n    \
+         optimizer = {optimizer}\n{all}    x = x.to(weights[0].dtype)\n    y = y.to(weights[0].dtype) if y.is_floating_point() else y\n    \
          network.train()\n    for epoch in range(epochs):\n        for rows in torch.randperm(len(x)).split(batch):\n            \
          def closure():\n                optimizer.zero_grad()\n                cost = loss(network(x[rows]), y[rows])\n                \
          cost.backward()\n                return cost\n\n            cost = optimizer.step(closure)\n        \

@@ -329,7 +329,7 @@ fn predict(text: &mut String, program: &Program, fields: &[String]) {
     }
 }
 
-/// Rows with the model's own answers, and a `main` that compares bits.
+/// Rows with the model's own answers, and a `main` that compares bits; with an argument it prints its answers.
 fn main(text: &mut String, program: &Program, name: &str, fields: &[String], vectors: &Vectors) {
     let (n, answers) = (vectors.answers.len(), program.answers());
     let _ =
@@ -348,7 +348,10 @@ fn main(text: &mut String, program: &Program, name: &str, fields: &[String], vec
         let expected = numbers(&answer.numbers, false, "");
         let _ = writeln!(text, "        (Row {{ {} }}, [{expected}], {}),", cells.join(", "), answer.label);
     }
-    *text += "    ];\n    let wrong = rows.iter().filter(|(row, expected, label)| {\n        \
+    *text += "    ];\n    if std::env::args().len() > 1 {\n        for (row, ..) in &rows {\n            \
+              let (numbers, label) = predict(row);\n            \
+              let numbers: Vec<String> = numbers.iter().map(|x| format!(\"{x:?}\")).collect();\n            \
+              println!(\"{label} {}\", numbers.join(\" \"));\n        }\n        return;\n    }\n    let wrong = rows.iter().filter(|(row, expected, label)| {\n        \
               let (got, likeliest) = predict(row);\n        \
               likeliest != *label || got.iter().zip(expected).any(|(got, expected)| got.to_bits() != expected.to_bits())\n    \
               });\n    let wrong = wrong.count();\n    \

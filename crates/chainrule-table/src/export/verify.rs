@@ -5,6 +5,8 @@ use super::{ExportError, Format};
 use crate::model::{Model, Predictions};
 use crate::table::{Column, Table};
 use chainrule::Processor;
+use chainrule::kernels::Lanes;
+use chainrule::loss::Link;
 use chainrule::random::default_rng;
 use serde_json::{Value, json};
 use std::fmt;
@@ -14,6 +16,16 @@ use std::fmt;
 pub struct Report {
     format: Format,
     fingerprint: String,
+    precision: &'static str,
+    /// Through the program's own interpretation.
+    check: Difference,
+    /// By what the file was run, and the difference; or why it was not.
+    pub(super) run: Result<(String, Difference), String>,
+}
+
+/// How answers differ from the model's.
+#[derive(Clone, Debug)]
+pub(super) struct Difference {
     rows: usize,
     /// Rows whose answer is another one in its bits.
     changed: usize,
@@ -22,50 +34,80 @@ pub struct Report {
     ulp: f64,
     /// Rows with another label.
     labels: usize,
-    precision: &'static str,
     /// The row (from 1) of the largest difference.
     worst: Option<usize>,
 }
 
-impl Report {
-    /// Compares answers.
-    pub(super) fn new(
-        model: &Model,
-        program: &Program,
-        format: Format,
-        expected: &[Answered],
-        got: &[Answered],
-    ) -> Self {
-        let single = program.chains.iter().any(|chain| chain.single);
-        let mut report = Self {
-            format,
-            fingerprint: super::fingerprint(model).to_owned(),
-            rows: expected.len(),
-            changed: 0,
-            ulp: 0.0,
-            labels: 0,
-            precision: if single { "f32" } else { "f64" },
-            worst: None,
-        };
-        let number = matches!(program.answer, Answer::Number { .. });
+impl Difference {
+    /// Compares answers; of `scaled` ones the numbers before the target's scale are known only through those behind it.
+    pub(super) fn new(program: &Program, expected: &[Answered], got: &[Answered], scaled: bool) -> Self {
+        let single = single(program);
+        let mut difference = Self { rows: expected.len(), changed: 0, ulp: 0.0, labels: 0, worst: None };
         let bits = |answered: &Answered| answered.numbers.iter().map(|x| x.to_bits()).collect::<Vec<u64>>();
         for (i, (expected, got)) in expected.iter().zip(got).enumerate() {
-            report.changed += usize::from(bits(expected) != bits(got));
-            report.labels += usize::from(expected.label != got.label);
+            difference.labels += usize::from(expected.label != got.label);
+            if bits(expected) == bits(got) {
+                continue;
+            }
+            difference.changed += 1;
             // A number near 0 is a sum of larger ones: one spread of the target is the least unit.
+            let number = matches!(program.answer, Answer::Number { .. });
             let floor = if number { 1.0 } else { 0.0 };
             let largest = expected.raw.iter().fold(floor, |largest: f64, x| largest.max(x.abs()));
             let unit = unit_in_the_last_place(largest, single);
-            for (expected, got) in expected.raw.iter().zip(&got.raw) {
-                let ulp = (expected - got).abs() / unit;
+            for (k, (&a, &b)) in expected.raw.iter().zip(&got.raw).enumerate() {
+                let (mut a, mut b, mut unit) = (a, b, unit);
+                match &program.answer {
+                    Answer::Number { affines, .. } if scaled => {
+                        let affine = affines.get(k).unwrap_or(&affines[0]);
+                        unit = unit.max(unit_in_the_last_place(affine.to_raw(a).abs(), false) / affine.scale());
+                    }
+                    Answer::Label(_) if program.link == Link::Logistic => {
+                        // Of two classes p₀ = 1 − y, heated to q = p₀^(1/T): an ULP ε of y is ε/(T·p₀) in −ln q, and
+                        // what is below ε/2 is told from 0 by nobody.
+                        let (t, epsilon) = (program.temperature, unit_in_the_last_place(1.0, single));
+                        let most = -Lanes::ln(epsilon / 2.0) / t;
+                        (a, b) = (a.min(most), b.min(most));
+                        unit = unit.max(epsilon / t * Lanes::exp(a.min(b) * t));
+                    }
+                    _ => {}
+                }
+                let ulp = (a - b).abs() / unit;
                 // NaN is the largest difference of all.
                 let ulp = if ulp.is_nan() { f64::INFINITY } else { ulp };
-                if ulp > report.ulp {
-                    (report.ulp, report.worst) = (ulp, Some(i + 1));
+                if ulp > difference.ulp {
+                    (difference.ulp, difference.worst) = (ulp, Some(i + 1));
                 }
             }
         }
-        report
+        difference
+    }
+
+    /// Whether it is at most `bound` units; 0: equal bits.
+    pub(super) fn within(&self, bound: f64) -> bool {
+        self.labels == 0 && self.ulp <= bound && (bound > 0.0 || self.changed == 0)
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "rows": self.rows,
+            "largest_ulp": self.ulp,
+            "rows_not_equal_in_every_bit": self.changed,
+            "labels_changed": self.labels,
+            "row_of_the_largest": self.worst,
+        })
+    }
+}
+
+impl Report {
+    pub(super) fn new(model: &Model, program: &Program, format: Format, check: Difference) -> Self {
+        let fingerprint = super::fingerprint(model).to_owned();
+        let precision = if single(program) { "f32" } else { "f64" };
+        Self { format, fingerprint, precision, check, run: Err("nobody asked for it".into()) }
+    }
+
+    pub(super) fn format(&self) -> Format {
+        self.format
     }
 
     /// What the format promises, in units of the last place; 0: equal bits.
@@ -78,39 +120,64 @@ impl Report {
 
     /// Whether the promise is kept.
     pub fn holds(&self) -> bool {
-        self.labels == 0 && self.ulp <= self.bound() && (self.bound() > 0.0 || self.changed == 0)
+        self.check.within(self.bound())
     }
 
     /// For a file beside the exported one.
     pub fn to_json(&self) -> Value {
-        json!({
+        let mut all = json!({
             "format": self.format.to_string(),
             "weights": self.fingerprint,
-            "rows": self.rows,
-            "largest_ulp": self.ulp,
             "bound_ulp": self.bound(),
             "ulp_of": self.precision,
-            "rows_not_equal_in_every_bit": self.changed,
-            "labels_changed": self.labels,
-            "row_of_the_largest": self.worst,
             "library_version": env!("CARGO_PKG_VERSION"),
-        })
+        });
+        let check = self.check.to_json();
+        if let (Value::Object(all), Value::Object(check)) = (&mut all, check) {
+            all.extend(check);
+        }
+        all["run"] = match &self.run {
+            Err(why) => json!({"left_out": why}),
+            Ok((by, run)) => {
+                let mut run = run.to_json();
+                run["by"] = json!(by);
+                run
+            }
+        };
+        all
+    }
+
+    /// What came of running the file.
+    pub fn run(&self) -> String {
+        match &self.run {
+            Ok((by, run)) => format!("{}; {by}", self.shown(run)),
+            Err(why) => format!("left out: {why}"),
+        }
+    }
+
+    /// A difference in words.
+    pub(super) fn shown(&self, difference: &Difference) -> String {
+        let Difference { rows, ulp, labels, changed, worst } = difference;
+        if *changed == 0 && *labels == 0 {
+            return format!("{rows} rows, all equal to the last bit");
+        }
+        let (precision, bound) = (self.precision, self.bound());
+        let row = worst.map_or(String::new(), |row| format!(", row {row}"));
+        format!(
+            "{rows} rows, largest difference {ulp:.1} ULP of {precision} (bound {bound}), {labels} labels changed{row}"
+        )
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rows, ulp, labels, precision, .. } = self;
-        if self.changed == 0 {
-            return write!(f, "{rows} rows, all equal to the last bit");
-        }
-        write!(
-            f,
-            "{rows} rows, largest difference {ulp:.1} ULP of {precision} (bound {}), {labels} labels changed",
-            self.bound()
-        )?;
-        self.worst.map_or(Ok(()), |row| write!(f, ", row {row}"))
+        f.write_str(&self.shown(&self.check))
     }
+}
+
+/// Whether a network counts in f32.
+fn single(program: &Program) -> bool {
+    program.chains.iter().any(|chain| chain.single)
 }
 
 /// The distance of numbers of x's size.

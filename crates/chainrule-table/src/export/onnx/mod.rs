@@ -8,6 +8,7 @@ mod run;
 mod wire;
 
 use super::program::{Answer, Answered, Cell, Chain, Op, Program, Put, Quantiles, RawCells, Step, formula};
+use chainrule::kernels;
 use chainrule::loss::Link;
 use std::collections::HashMap;
 use wire::{Attribute, Graph, Kind, Node, Tensor};
@@ -383,6 +384,31 @@ impl Builder {
         }
     }
 
+    /// Φ of doubles: Φ(−a) = e^(−a²/2) P(v) / (a + 5/4) with v = (c − a)/(c + a), as the library has it.
+    fn normal_cdf(&mut self, z: &str) -> String {
+        let constants: HashMap<&str, Vec<f64>> = kernels::constants::<f64>().into_iter().collect();
+        let [zero, one, near, pole, end, half] =
+            [0.0, 1.0, 1.25, constants["TAIL_POLE"][0], constants["TAIL_END"][0], -0.5].map(|x| self.number(x));
+        let size = self.node("Abs", &[z]);
+        let a = self.node("Min", &[&size, &end]);
+        let (less, more) = (self.node("Sub", &[&pole, &a]), self.node("Add", &[&pole, &a]));
+        let v = self.node("Div", &[&less, &more]);
+        let mut p = zero.clone();
+        for coefficient in constants["TAIL"].iter().rev() {
+            let coefficient = self.number(*coefficient);
+            p = self.node("Mul", &[&p, &v]);
+            p = self.node("Add", &[&p, &coefficient]);
+        }
+        let square = self.node("Mul", &[&a, &a]);
+        let exponent = self.node("Mul", &[&square, &half]);
+        let power = self.node("Exp", &[&exponent]);
+        let over = self.node("Mul", &[&power, &p]);
+        let under = self.node("Add", &[&a, &near]);
+        let tail = self.node("Div", &[&over, &under]);
+        let (above, positive) = (self.node("Sub", &[&one, &tail]), self.node("GreaterOrEqual", &[z, &zero]));
+        self.node("Where", &[&positive, &above, &tail])
+    }
+
     /// Operators that every runtime has in both precisions.
     fn activation(&mut self, name: &str, constants: &[String], kind: Kind, z: &str) -> String {
         let mut of = |x: f64| self.numbers(kind, &[x], &[]);
@@ -406,6 +432,11 @@ impl Builder {
                 let less = self.node("Sub", &[&power, &one]);
                 let below = self.node("Mul", &[&less, &constants[0]]);
                 self.node("Add", &[&above, &below])
+            }
+            // z Φ(z); ONNX Runtime has no Erf of doubles.
+            "gelu" if kind == Kind::F64 => {
+                let share = self.normal_cdf(z);
+                self.node("Mul", &[z, &share])
             }
             // ½ z (1 + erf(z/√2))
             "gelu" => {
