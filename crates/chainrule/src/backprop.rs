@@ -362,6 +362,7 @@ pub(crate) fn loss_and_deltas<T: Scalar>(
         targets: Some(Targets { loss, y: data.y, weights: data.weights, total }),
         mode,
         set: processor.instruction_set(),
+        in_place: false,
         first: first_with_parameters(network),
     };
     workspace.share_out(n, data.y.cols());

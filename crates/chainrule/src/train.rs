@@ -226,7 +226,7 @@ pub struct Report {
 }
 
 /// Below so many multiply-adds a step, two barriers cost more than a second thread saves.
-const WORTH_SHARING: usize = 1 << 19;
+const WORTH_SHARING: usize = 1 << 20;
 
 /// Trains `network` on `data`.
 ///

@@ -26,6 +26,8 @@ pub(super) struct Pass<'a, T> {
     pub(super) targets: Option<Targets<'a, T>>,
     pub(super) mode: Mode,
     pub(super) set: InstructionSet,
+    /// Whether the first layer reads all rows where they stand, for nobody asks the workspace for X⁽⁰⁾ afterwards.
+    pub(super) in_place: bool,
     /// The first layer with parameters: no delta is needed before it.
     pub(super) first: usize,
 }
@@ -62,7 +64,9 @@ impl<'a, T: Scalar> Pass<'a, T> {
                 prefetch(&row[..row.len().min(64)]);
                 self.targets.iter().for_each(|targets| prefetch(targets.y.row(soon)));
             }
-            block.outputs[0].row_mut(i).copy_from_slice(self.x.row(row));
+            if !self.in_place {
+                block.outputs[0].row_mut(i).copy_from_slice(self.x.row(row));
+            }
             if let Some(targets) = self.targets {
                 let members = self.network.members();
                 let weight = targets.weights.map_or(1.0, |weights| weights[row].to_f64());
@@ -120,7 +124,12 @@ impl<'a, T: Scalar> Pass<'a, T> {
     ) {
         let slot = &self.network.slots[k];
         let (before, after) = block.outputs.split_at_mut(k + 1);
-        let (x, mut y) = (before[k].rows_range(rows.clone()), after[0].rows_range_mut(rows.clone()));
+        let x = if k == 0 && self.in_place {
+            self.x.rows_range(block.rows.start + rows.start..block.rows.start + rows.end)
+        } else {
+            before[k].rows_range(rows.clone())
+        };
+        let mut y = after[0].rows_range_mut(rows.clone());
         let second = &self.network.parameters[slot.second.clone()];
         match &self.network.layers()[k] {
             Layer::Dense { .. } => {

@@ -33,21 +33,22 @@ pub(crate) fn run_forward<T: Scalar>(
     processor: &Processor,
 ) {
     workspace.lay_out_weights(network, processor, false);
-    forward_laid_out(network, x, batch, workspace, processor);
+    forward_laid_out(network, x, batch, false, workspace, processor);
 }
 
-/// [`forward`] where the weights have not changed since they were laid out.
+/// [`forward`] where the weights have not changed since they were laid out; `in_place` as in a [`Pass`].
 pub(super) fn forward_laid_out<T: Scalar>(
     network: &Network<T>,
     x: MatrixRef<'_, T>,
     batch: Option<&[usize]>,
+    in_place: bool,
     workspace: &mut Workspace<T>,
     processor: &Processor,
 ) {
     assert_eq!(x.cols(), network.inputs(), "input columns");
     let _environment = FloatEnvironment::ieee();
     let set = processor.instruction_set();
-    let pass = Pass { network, x, batch, targets: None, mode: Mode::Evaluation, set, first: 0 };
+    let pass = Pass { network, x, batch, targets: None, mode: Mode::Evaluation, set, in_place, first: 0 };
     workspace.share_out(batch.map_or(x.rows(), <[usize]>::len), 0);
     run(&pass, workspace, processor, &mut []);
 }
@@ -83,7 +84,7 @@ pub(super) fn mean_of_members<T: Scalar>(all: MatrixRef<'_, T>, members: usize) 
     mean
 }
 
-/// J over all rows of checked `data` as at prediction, summed in f64, rows in order.
+/// J over all rows of checked `data` as at prediction, summed in f64, rows in order. X⁽⁰⁾ does not come into the workspace.
 pub(crate) fn evaluate<T: Scalar>(
     network: &Network<T>,
     loss: &Loss,
@@ -98,7 +99,7 @@ pub(crate) fn evaluate<T: Scalar>(
     for rows in workspace.pieces(data.x.rows()) {
         if network.members() > 1 {
             // The loss of the members' mean, which is what predicts.
-            forward_laid_out(network, data.x.rows_range(rows.clone()), None, workspace, processor);
+            forward_laid_out(network, data.x.rows_range(rows.clone()), None, true, workspace, processor);
             let mut z = mean_prediction(network, loss, workspace, rows.len(), set);
             loss.pre_activate(z.view_mut());
             let (n, mut delta) = (rows.len(), z.clone());
@@ -120,6 +121,7 @@ pub(crate) fn evaluate<T: Scalar>(
             targets: Some(targets),
             mode: Mode::Evaluation,
             set,
+            in_place: true,
             // No delta is needed at all.
             first: network.layers().len(),
         };
@@ -140,7 +142,7 @@ pub(crate) fn outputs<T: Scalar>(network: &Network<T>, x: MatrixRef<'_, T>, proc
     let mut workspace = Workspace::for_rows(network, x.rows(), processor);
     workspace.lay_out_weights(network, processor, false);
     for rows in workspace.pieces(x.rows()) {
-        forward_laid_out(network, x.rows_range(rows.clone()), None, &mut workspace, processor);
+        forward_laid_out(network, x.rows_range(rows.clone()), None, true, &mut workspace, processor);
         for (i, output) in rows.zip(workspace.output(network.layers().len())) {
             outputs.row_mut(i).copy_from_slice(output);
         }

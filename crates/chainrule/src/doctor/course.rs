@@ -1,6 +1,6 @@
 //! What is written down of a run, and what a trained network looks like.
 
-use crate::backprop::{Data, Workspace, evaluate};
+use crate::backprop::{self, Data, Workspace, evaluate};
 use crate::error::Error;
 use crate::kernels::Processor;
 use crate::layer::Layer;
@@ -109,6 +109,8 @@ impl Checkup {
         let n = x.rows();
         let mut workspace = Workspace::new(network, n, 1);
         let j = evaluate(network, loss, &data, &mut workspace, processor);
+        // Again for the facts, which the inputs belong to.
+        backprop::forward(network, data.x, None, &mut workspace, processor);
         let mut facts = Vec::new();
         Sums::default().of(network.layers(), &workspace, &mut facts);
         let columns = (0..x.cols()).map(|c| {
