@@ -86,7 +86,7 @@ pub const OPTIONS: [(&str, &str); 37] = [
 ];
 
 impl Options {
-    /// Sets an option by its name. Whether the value makes sense is checked by [`fit`].
+    /// Sets an option by its name. Whether the value makes sense is checked by [`fit`](super::fit).
     ///
     /// # Errors
     /// If there is no such option.
