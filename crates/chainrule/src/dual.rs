@@ -112,7 +112,7 @@ impl Scalar for Dual {
 
 const NAIVE_ONLY: &str = "the naive product touches no pointer";
 
-// The trait's pointer methods are unsafe to call; whole vectors are read and written through slices.
+// The trait's pointer methods are unsafe to call; none of these does anything.
 #[allow(unsafe_code)]
 impl Lanes for Dual {
     type Scalar = Self;
@@ -136,15 +136,17 @@ impl Lanes for Dual {
     unsafe fn store_pointer(self, _: *mut Self) {
         unreachable!("{NAIVE_ONLY}")
     }
-    unsafe fn load_first(self, from: *const Self, n: usize) -> Self {
-        // SAFETY: the caller promises n elements.
-        if n > 0 { unsafe { *from } } else { Self::ZERO }
+    unsafe fn load_first(self, _: *const Self, _: usize) -> Self {
+        unreachable!("{NAIVE_ONLY}")
     }
-    unsafe fn store_first(self, to: *mut Self, n: usize) {
-        if n > 0 {
-            // SAFETY: the caller promises n elements.
-            unsafe { *to = self };
-        }
+    unsafe fn store_first(self, _: *mut Self, _: usize) {
+        unreachable!("{NAIVE_ONLY}")
+    }
+    fn load_partial(self, from: &[Self]) -> Self {
+        from.first().copied().unwrap_or(Self::ZERO)
+    }
+    fn store_partial(self, to: &mut [Self]) {
+        to.iter_mut().take(1).for_each(|to| *to = self);
     }
     unsafe fn transpose(self, _: *const Self, _: usize, _: *mut Self, _: usize) {
         unreachable!("{NAIVE_ONLY}")

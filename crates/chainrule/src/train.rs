@@ -509,7 +509,7 @@ struct Trainer<T> {
     layers: Vec<LayerFacts>,
     start: Vec<LayerFacts>,
     sums: Sums,
-    /// The parameters before an epoch's last step; once measured, what the step added to them.
+    /// The parameters before an epoch's last step.
     before: Vec<T>,
 }
 
@@ -873,11 +873,7 @@ impl<T: Scalar> Trainer<T> {
         for ((norm, update), segment) in self.gradient_norms.iter_mut().zip(&mut self.updates).zip(segments) {
             let g = &self.gradient[segment.range.clone()];
             *norm = dot(set, g, g).to_f64().sqrt();
-            let (now, before) = (&network.parameters[segment.range.clone()], &mut self.before[segment.range.clone()]);
-            let size = dot(set, before, before).to_f64();
-            before.iter_mut().zip(now).for_each(|(before, now)| *before = *now - *before);
-            let moved = dot(set, before, before).to_f64();
-            *update = if size > 0.0 { (moved / size).sqrt() } else { 0.0 };
+            *update = facts::update(&self.before[segment.range.clone()], &network.parameters[segment.range.clone()]);
         }
         if self.layers.is_empty() {
             // Stopped before the first epoch had come so far.

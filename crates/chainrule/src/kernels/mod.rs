@@ -1,4 +1,4 @@
-//! Where the arithmetic happens: the only module with `unsafe` code.
+//! Where the arithmetic happens: the crate's only module with `unsafe` operations.
 //!
 //! [`naive`] says what is right, one scalar at a time; the fast paths give the same bits. Formulas are written once
 //! over [`Lanes`]; an architecture's file holds only its instructions. The instruction set is chosen in one place,

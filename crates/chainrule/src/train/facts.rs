@@ -84,6 +84,21 @@ impl Sums {
     }
 }
 
+/// ‖Δθ‖/‖θ‖, 0 where θ was 0: in f64, for squares may leave `f32`, and in partial sums that become vectors.
+pub(crate) fn update<T: Scalar>(before: &[T], now: &[T]) -> f64 {
+    const SUMS: usize = 8;
+    let (mut moved, mut size) = ([0.0; SUMS], [0.0; SUMS]);
+    for (before, now) in before.chunks(SUMS).zip(now.chunks(SUMS)) {
+        for (i, (before, now)) in before.iter().zip(now).enumerate() {
+            let (before, now) = (before.to_f64(), now.to_f64());
+            moved[i] += (now - before) * (now - before);
+            size[i] += before * before;
+        }
+    }
+    let (moved, size): (f64, f64) = (moved.iter().sum(), size.iter().sum());
+    if size > 0.0 { (moved / size).sqrt() } else { 0.0 }
+}
+
 /// How many numbers are in the flat part of a tanh or logistic.
 fn flat<'a, T: Scalar>(layer: Option<&Layer>, rows: impl Iterator<Item = &'a [T]>) -> usize {
     let count = |flat: fn(f64) -> bool| rows.flatten().filter(|x| flat(x.to_f64())).count();
@@ -105,6 +120,16 @@ mod tests {
         let rows: [&[f64]; 2] = [&[5.0, 1.0], &[5.0, 3.0]];
         let facts = Sums::default().layer(None, rows.into_iter());
         assert_eq!(facts, LayerFacts { size: 15.0_f64.sqrt(), sigma: 0.5_f64.sqrt(), dead: 0.5, saturated: 0.0 });
+    }
+
+    #[test]
+    fn an_update_is_measured_where_squares_leave_single_precision() {
+        for scale in [1.0, 1e30, 1e-30] {
+            let before: Vec<f32> = (1..=19).map(|i| i as f32 * scale).collect();
+            let now: Vec<f32> = before.iter().map(|x| x * 1.5).collect();
+            assert!((update(&before, &now) - 0.5).abs() < 1e-6, "{scale:e}");
+        }
+        assert_eq!(update(&[0.0; 3], &[1.0; 3]), 0.0);
     }
 
     #[test]
