@@ -209,7 +209,7 @@ impl<T: Scalar> Kernel<T> for Differentiate<'_, T> {
         }
         match *self.activation {
             Activation::Identity | Activation::Own(_) => {}
-            Activation::Relu => each(v, [self.z], [self.delta], |[z], [delta]| [V::select(z.le(zero), zero, delta)]),
+            Activation::Relu => each(v, [self.z], [self.delta], |[z], [delta]| [delta.zero_where(z.le(zero))]),
             Activation::LeakyRelu { slope } => from_z!(|z: V| V::select(z.le(zero), v.of(slope), one)),
             // α·eᶻ rather than x + α, which cancels for large −z.
             Activation::Elu { alpha } => from_z!(|z: V| V::select(z.le(zero), v.of(alpha) * z.exp(), one)),

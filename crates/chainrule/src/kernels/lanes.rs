@@ -119,6 +119,13 @@ pub trait Lanes:
     /// `yes` where the mask holds, else `no`.
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
 
+    /// +0 where the mask holds, else `self`. (With AVX2 by a bitwise and: of a select between 0 and what stands in memory
+    /// already LLVM makes a masked store, which takes AMD's processors tens of cycles.)
+    #[inline(always)]
+    fn zero_where(self, mask: Self::Mask) -> Self {
+        Self::select(mask, self.of(0.0), self)
+    }
+
     /// Whether the mask holds in any lane.
     fn any(mask: Self::Mask) -> bool;
 

@@ -24,7 +24,7 @@ pub use pack::Packed;
 pub(crate) use strips::strips;
 
 use self::pack::Buffer;
-use self::tile::{Origin, Tile, VECTORS, most_rows};
+use self::tile::{Order, Origin, Tile, VECTORS, most_rows};
 use self::vector::{Outer, vector_product};
 use super::{InstructionSet, Kernel, Lanes, Set, naive};
 use crate::matrix::{MatrixMut, MatrixRef};
@@ -269,7 +269,7 @@ fn general<T: Scalar>(
         packed.pack(set, b);
         Panels::Packed(packed)
     } else {
-        Panels::InPlace(b)
+        Panels::in_place(set, b, packed)
     };
     T::dispatch(set, Product { copy, start, a, b, c });
 }
@@ -277,24 +277,32 @@ fn general<T: Scalar>(
 /// B as the loops see it.
 enum Panels<'a, T> {
     Packed(&'a Packed<T>),
-    /// A matrix whose rows have no gaps.
-    InPlace(Strided<'a, T>),
+    /// A matrix whose rows have no gaps, and a copy of the columns behind its last whole panel.
+    InPlace(Strided<'a, T>, &'a Packed<T>),
 }
 
 impl<'a, T: Scalar> Panels<'a, T> {
-    /// The elements, and how far it is from one column to the next, where panels begin, and from one row to the next.
-    #[inline(always)]
-    fn strides<V: Lanes<Scalar = T>>(&self, _: V) -> (&'a [T], usize, usize) {
-        match *self {
-            Self::Packed(b) => {
-                assert_eq!(b.width(), VECTORS * V::LANES, "panels of another instruction set");
-                (b.panels(), b.rows(), b.width())
-            }
-            Self::InPlace(b) => {
-                assert_eq!(b.col_stride, 1, "a matrix that must be packed");
-                (b.data, 1, b.row_stride)
-            }
+    fn in_place(set: InstructionSet, b: Strided<'a, T>, rest: &'a mut Packed<T>) -> Self {
+        assert_eq!(b.col_stride, 1, "a matrix that must be packed");
+        rest.shape(set, b.rows, 0);
+        let whole = b.cols - b.cols % rest.width();
+        if whole < b.cols {
+            rest.pack(set, Strided { data: &b.data[whole..], cols: b.cols - whole, ..b });
         }
+        Self::InPlace(b, rest)
+    }
+
+    /// The columns from `jr` on, where a panel begins, of the rows from `pc` on; and how far it is from row to row.
+    #[inline(always)]
+    fn panel<V: Lanes<Scalar = T>>(&self, _: V, pc: usize, jr: usize) -> (*const T, usize) {
+        let width = VECTORS * V::LANES;
+        let (panels, jr) = match *self {
+            Self::InPlace(b, _) if jr + width <= b.cols => return (b.at(pc, jr), b.row_stride),
+            Self::InPlace(_, rest) => (rest, 0),
+            Self::Packed(b) => (b, jr),
+        };
+        assert_eq!(panels.width(), width, "panels of another instruction set");
+        (panels.panels()[jr * panels.rows() + pc * width..].as_ptr(), width)
     }
 }
 
@@ -320,7 +328,6 @@ impl<T: Scalar> Kernel<T> for Product<'_, '_, T> {
         let (m, k, n) = (a.rows, a.cols, c.cols);
         let c_data = c.data.as_mut_ptr();
         let width = VECTORS * V::LANES;
-        let (b, b_col, b_row) = b.strides(v);
         for jc in (0..n).step_by(LONG / T::BYTES) {
             let end = n.min(jc + LONG / T::BYTES);
             for (pc, kc) in blocks(k, KC) {
@@ -328,6 +335,7 @@ impl<T: Scalar> Kernel<T> for Product<'_, '_, T> {
                     let a = ABlock::new(v, copy, a, (ic, mc), (pc, kc), end - jc);
                     for (ir, rows) in blocks(mc, most_rows::<V>()) {
                         for jr in (jc..end).step_by(width) {
+                            let (b, b_row) = b.panel(v, pc, jr);
                             let origin = match start {
                                 _ if pc > 0 => Origin::Stored,
                                 Start::Zero => Origin::Zero,
@@ -343,9 +351,8 @@ impl<T: Scalar> Kernel<T> for Product<'_, '_, T> {
                                     cols: width.min(end - jr),
                                     k: kc,
                                     a: a.first.add(ir * a.tile_row),
-                                    a_row: a.row,
-                                    a_col: if a.interleaved { rows } else { a.col },
-                                    b: b.as_ptr().add(jr * b_col + pc * b_row),
+                                    order: a.order,
+                                    b,
                                     b_row,
                                     c: c_data.add((ic + ir) * c.row_stride + jr),
                                     c_row: c.row_stride,
@@ -364,12 +371,9 @@ impl<T: Scalar> Kernel<T> for Product<'_, '_, T> {
 /// A block of A as the loops see it: where it stood, or a copy.
 struct ABlock<T> {
     first: *const T,
-    /// From one row to the next, where tiles begin and within a tile.
+    /// From one row to the next, where tiles begin.
     tile_row: usize,
-    row: usize,
-    col: usize,
-    /// The columns of each tile stand one after the other.
-    interleaved: bool,
+    order: Order,
 }
 
 impl<T: Scalar> ABlock<T> {
@@ -383,35 +387,33 @@ impl<T: Scalar> ABlock<T> {
         nc: usize,
     ) -> Self {
         let first = a.at(ic, pc);
-        // Rows a multiple of 4 KiB apart share one set of the first-level cache, and columns are worse anywhere: each
-        // step of the inner index is another line, of which a tile uses less than one.
-        let badly = a.col_stride != 1 || (a.row_stride * T::BYTES).is_multiple_of(4096);
-        if !(badly && nc > 4 * VECTORS * V::LANES) {
-            return Self { first, tile_row: a.row_stride, row: a.row_stride, col: a.col_stride, interleaved: false };
-        }
         if a.col_stride == 1 {
+            // Rows a multiple of 4 KiB apart share one set of the first-level cache.
+            if !((a.row_stride * T::BYTES).is_multiple_of(4096) && nc > 4 * VECTORS * V::LANES) {
+                return Self { first, tile_row: a.row_stride, order: Order::Rows(a.row_stride) };
+            }
             // One line more than the rows need, lest they compete for the same sets of the cache.
             let row = kc.next_multiple_of(16) + 16;
             let to = copy.room(mc * row).as_mut_ptr();
             // SAFETY: mc × kc elements of `a` from (ic, pc) on, and room for mc rows.
             unsafe { pack::copy(v, mc, kc, first, (a.row_stride, 1), to, row) };
-            Self { first: to, tile_row: row, row, col: 1, interleaved: false }
-        } else {
-            let to = copy.room(mc * kc).as_mut_ptr();
-            let columns = if a.row_stride == 1 { pack::AT_A_TIME } else { kc };
-            for p in (0..kc).step_by(columns) {
-                for (ir, rows) in blocks(mc, most_rows::<V>()) {
-                    // SAFETY: `rows` rows of `a` from ic + ir on, up to `columns` columns from pc + p on; as many
-                    // elements of room, beyond those of the tiles and columns before.
-                    unsafe {
-                        let from = first.add(ir * a.row_stride + p * a.col_stride);
-                        let to = to.add(ir * kc + p * rows);
-                        pack::copy(v, columns.min(kc - p), rows, from, (a.col_stride, a.row_stride), to, rows);
-                    }
+            return Self { first: to, tile_row: row, order: Order::Rows(row) };
+        }
+        // Each step of the inner index is another line, of which a tile uses less than one.
+        let to = copy.room(mc * kc).as_mut_ptr();
+        let columns = if a.row_stride == 1 { pack::AT_A_TIME } else { kc };
+        for p in (0..kc).step_by(columns) {
+            for (ir, rows) in blocks(mc, most_rows::<V>()) {
+                // SAFETY: `rows` rows of `a` from ic + ir on, up to `columns` columns from pc + p on; as many
+                // elements of room, beyond those of the tiles and columns before.
+                unsafe {
+                    let from = first.add(ir * a.row_stride + p * a.col_stride);
+                    let to = to.add(ir * kc + p * rows);
+                    pack::copy(v, columns.min(kc - p), rows, from, (a.col_stride, a.row_stride), to, rows);
                 }
             }
-            Self { first: to, tile_row: kc, row: 1, col: 0, interleaved: true }
         }
+        Self { first: to, tile_row: kc, order: Order::Columns }
     }
 }
 

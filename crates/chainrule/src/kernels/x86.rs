@@ -43,6 +43,56 @@ fn first_of_4(n: usize) -> __m256i {
     _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3))
 }
 
+/// [`Lanes::store_first`] in halves: a masked store takes AMD's processors tens of cycles.
+///
+/// # Safety
+/// `to` must be valid for writes of the first `n` of eight elements.
+#[target_feature(enable = "avx2")]
+#[inline]
+unsafe fn store_first_of_8(to: *mut f32, n: usize, x: __m256) {
+    // SAFETY: each store ends at or before element n.
+    unsafe {
+        if n >= 8 {
+            return _mm256_storeu_ps(to, x);
+        }
+        let (mut to, mut rest) = (to, _mm256_castps256_ps128(x));
+        if n & 4 != 0 {
+            _mm_storeu_ps(to, rest);
+            (to, rest) = (to.add(4), _mm256_extractf128_ps::<1>(x));
+        }
+        if n & 2 != 0 {
+            _mm_storel_pd(to.cast(), _mm_castps_pd(rest));
+            (to, rest) = (to.add(2), _mm_movehl_ps(rest, rest));
+        }
+        if n & 1 != 0 {
+            _mm_store_ss(to, rest);
+        }
+    }
+}
+
+/// [`Lanes::store_first`] in halves.
+///
+/// # Safety
+/// `to` must be valid for writes of the first `n` of four elements.
+#[target_feature(enable = "avx2")]
+#[inline]
+unsafe fn store_first_of_4(to: *mut f64, n: usize, x: __m256d) {
+    // SAFETY: each store ends at or before element n.
+    unsafe {
+        if n >= 4 {
+            return _mm256_storeu_pd(to, x);
+        }
+        let (mut to, mut rest) = (to, _mm256_castpd256_pd128(x));
+        if n & 2 != 0 {
+            _mm_storeu_pd(to, rest);
+            (to, rest) = (to.add(2), _mm256_extractf128_pd::<1>(x));
+        }
+        if n & 1 != 0 {
+            _mm_store_sd(to, rest);
+        }
+    }
+}
+
 /// [`Lanes::transpose`] for 8 × 8 `f32`: rows i and i + 4 share a register, half a row each, so that only steps within
 /// 128 bits remain.
 ///
@@ -112,7 +162,7 @@ macro_rules! vector {
         round $round:expr, lt $lt:expr, le $le:expr, max $max:ident, min $min:ident,
         abs |$abs_x:ident| $abs:expr, copysign |$copysign_x:ident, $copysign_sign:ident| $copysign:expr,
         neg |$neg_x:ident| $neg:expr, select |$select_mask:ident, $yes:ident, $no:ident| $select:expr,
-        any |$any_mask:ident| $any:expr, pow2 |$pow2_n:ident| $pow2:expr, $(scale |$scale_x:ident, $scale_n:ident| $scale:expr,)?
+        zero_where |$zero_mask:ident, $zero_x:ident| $zero_where:expr, any |$any_mask:ident| $any:expr, pow2 |$pow2_n:ident| $pow2:expr, $(scale |$scale_x:ident, $scale_n:ident| $scale:expr,)?
         split_exponent |$split_x:ident| $split:expr
     ) => {
         $(#[$doc])*
@@ -232,6 +282,12 @@ macro_rules! vector {
                 Self(unsafe { $select })
             }
             #[inline(always)]
+            fn zero_where(self, mask: $mask) -> Self {
+                let ($zero_mask, $zero_x) = (mask, self.0);
+                // SAFETY: as above.
+                Self(unsafe { $zero_where })
+            }
+            #[inline(always)]
             fn any(mask: $mask) -> bool {
                 let $any_mask = mask;
                 // SAFETY: as above: there is a mask.
@@ -311,7 +367,7 @@ vector!(
     avx2_f32(Avx2, "avx2,fma"), registers 16,
     zero _mm256_setzero_ps, splat _mm256_set1_ps, load _mm256_loadu_ps, store _mm256_storeu_ps,
     load_first |from, n| _mm256_maskload_ps(from, first_of_8(n)),
-    store_first |to, n, x| _mm256_maskstore_ps(to, first_of_8(n), x),
+    store_first |to, n, x| store_first_of_8(to, n, x),
     transpose 8 transpose_8x8,
     add _mm256_add_ps, sub _mm256_sub_ps, mul _mm256_mul_ps, div _mm256_div_ps, sqrt _mm256_sqrt_ps, fma _mm256_fmadd_ps,
     round _mm256_round_ps::<NEAREST>,
@@ -324,6 +380,7 @@ vector!(
     ),
     neg |x| _mm256_xor_ps(_mm256_set1_ps(-0.0), x),
     select |m, yes, no| _mm256_blendv_ps(no, yes, m),
+    zero_where |m, x| _mm256_andnot_ps(m, x),
     any |m| _mm256_movemask_ps(m) != 0,
     pow2 |n| _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(_mm256_add_ps(
         n,
@@ -343,7 +400,7 @@ vector!(
     avx2_f64(Avx2, "avx2,fma"), registers 16,
     zero _mm256_setzero_pd, splat _mm256_set1_pd, load _mm256_loadu_pd, store _mm256_storeu_pd,
     load_first |from, n| _mm256_maskload_pd(from, first_of_4(n)),
-    store_first |to, n, x| _mm256_maskstore_pd(to, first_of_4(n), x),
+    store_first |to, n, x| store_first_of_4(to, n, x),
     transpose 4 transpose_4x4,
     add _mm256_add_pd, sub _mm256_sub_pd, mul _mm256_mul_pd, div _mm256_div_pd, sqrt _mm256_sqrt_pd, fma _mm256_fmadd_pd,
     round _mm256_round_pd::<NEAREST>,
@@ -356,6 +413,7 @@ vector!(
     ),
     neg |x| _mm256_xor_pd(_mm256_set1_pd(-0.0), x),
     select |m, yes, no| _mm256_blendv_pd(no, yes, m),
+    zero_where |m, x| _mm256_andnot_pd(m, x),
     any |m| _mm256_movemask_pd(m) != 0,
     pow2 |n| _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(_mm256_add_pd(
         n,
@@ -394,6 +452,7 @@ vector!(
     ),
     neg |x| _mm512_xor_ps(_mm512_set1_ps(-0.0), x),
     select |m, yes, no| _mm512_mask_blend_ps(m, no, yes),
+    zero_where |m, x| _mm512_mask_blend_ps(m, x, _mm512_setzero_ps()),
     any |m| _kortestz_mask16_u8(m, m) == 0,
     pow2 |n| _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(_mm512_add_ps(
         n,
@@ -427,6 +486,7 @@ vector!(
     ),
     neg |x| _mm512_xor_pd(_mm512_set1_pd(-0.0), x),
     select |m, yes, no| _mm512_mask_blend_pd(m, no, yes),
+    zero_where |m, x| _mm512_mask_blend_pd(m, x, _mm512_setzero_pd()),
     any |m| _kortestz_mask8_u8(m, m) == 0,
     pow2 |n| _mm512_castsi512_pd(_mm512_slli_epi64::<52>(_mm512_castpd_si512(_mm512_add_pd(
         n,

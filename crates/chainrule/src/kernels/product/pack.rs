@@ -38,7 +38,7 @@ impl<T: Scalar> Buffer<T> {
 }
 
 /// A matrix B, laid out once for many products: panels of as many columns as a tile is wide, and within a panel row after
-/// row. What stands in the last panel beyond B's columns is never read.
+/// row. What stands in the last panel beyond B's columns enters no number.
 #[derive(Clone, Debug)]
 pub struct Packed<T> {
     panels: Buffer<T>,
@@ -172,6 +172,35 @@ impl<T: Scalar> Kernel<T> for Fill<'_, '_, T> {
                 unsafe {
                     copy(v, rows, width.min(b.cols - jr), b.at(i, jr), (b.row_stride, b.col_stride), to, width);
                 }
+            }
+        }
+    }
+}
+
+/// to \[rows, cols\] ← from, the rows of `to` without gaps and those of `from` so far apart: a tile's part of A, column after
+/// column. Rows are written in whole vectors, each over what the one before left behind its end.
+///
+/// # Safety
+/// All elements must be valid, of `from` for reads and of `to` for writes, there with a vector behind the last.
+#[inline(always)]
+pub(super) unsafe fn columns<V: Lanes>(
+    v: V,
+    rows: usize,
+    cols: usize,
+    from: *const V::Scalar,
+    from_row: usize,
+    to: *mut V::Scalar,
+) {
+    let whole = cols - cols % V::LANES;
+    for i in 0..rows {
+        // SAFETY: row i < rows; vectors of `from` end at or before column `cols`, those of `to` within a vector of it.
+        unsafe {
+            let (from, to) = (from.add(i * from_row), to.add(i * cols));
+            for j in (0..whole).step_by(V::LANES) {
+                v.load_pointer(from.add(j)).store_pointer(to.add(j));
+            }
+            if whole < cols {
+                v.load_first(from.add(whole), cols - whole).store_pointer(to.add(whole));
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use super::pack::{self, Fill};
 use super::{
-    Origin, Panels, Scratch, Start, Strided, StridedMut, Tile, VECTORS, blocks, most_rows, naive, vector_product,
+    Order, Origin, Panels, Scratch, Start, Strided, StridedMut, Tile, VECTORS, blocks, most_rows, naive, vector_product,
 };
 use crate::kernels::{InstructionSet, Kernel, Lanes, Set};
 use crate::scalar::Scalar;
@@ -79,7 +79,7 @@ where
         let (m, n, width) = ((a)(0).cols, (b)(0).cols, VECTORS * V::LANES);
         // B is read once a strip. A copy pays unless the first-level cache holds it as it stands.
         let panels = if parts == 1 && k * n * T::BYTES <= 16 * 1024 && b(0).col_stride == 1 {
-            Panels::InPlace(b(0))
+            Panels::in_place(set, b(0), packed)
         } else {
             packed.shape_for(set, width, k, n);
             let mut row = 0;
@@ -89,28 +89,28 @@ where
             }
             Panels::Packed(packed)
         };
-        let (b, b_col, b_row) = panels.strides(v);
         for (ir, rows) in blocks(m, most_rows::<V>()) {
             for (pc, kc) in blocks(k, KC) {
-                let strip = strip.room(kc * rows).as_mut_ptr();
+                let strip = strip.room(kc * rows + V::LANES).as_mut_ptr();
                 let mut first = 0;
                 for part in 0..parts {
                     // The rows of this part that belong to the block.
                     let a = a(part);
                     let (from, to) = (pc.max(first), (pc + kc).min(first + a.rows));
                     if from < to {
+                        assert_eq!(a.col_stride, 1, "rows without gaps");
                         // SAFETY: rows from − first … to − first of A, its columns ir … ir + rows; as many elements of
-                        // room, after those of the rows before.
+                        // room, and a vector, after those of the rows before.
                         unsafe {
                             let to_strip = strip.add((from - pc) * rows);
-                            let (row, col) = (a.row_stride, a.col_stride);
-                            pack::copy(v, to - from, rows, a.at(from - first, ir), (row, col), to_strip, rows);
+                            pack::columns(v, to - from, rows, a.at(from - first, ir), a.row_stride, to_strip);
                         }
                     }
                     first += a.rows;
                 }
                 for jr in (0..n).step_by(width) {
                     let cols = width.min(n - jr);
+                    let (b, b_row) = panels.panel(v, pc, jr);
                     // SAFETY: the strip's copy has kc × rows elements, B's panels k rows, and C m × n.
                     unsafe {
                         Tile {
@@ -118,9 +118,8 @@ where
                             cols,
                             k: kc,
                             a: strip,
-                            a_row: 1,
-                            a_col: rows,
-                            b: b.as_ptr().add(jr * b_col + pc * b_row),
+                            order: Order::Columns,
+                            b,
                             b_row,
                             c: c.as_mut_ptr().add(ir * n + jr),
                             c_row: n,
