@@ -101,8 +101,8 @@ pub struct Workspace<T> {
 pub(super) const ROWS_TOGETHER: usize = 8;
 /// And columns of a batch norm.
 pub(super) const COLUMNS_TOGETHER: usize = 16;
-/// From so many rows on, weights are laid out for a batch's products.
-pub(super) const WORTH_LAYING_OUT: usize = 24;
+/// From so many rows on, weights are laid out for a batch's products: fewer read them where they stand.
+pub(super) const WORTH_LAYING_OUT: usize = 4;
 /// How many rows a worker passes forward at a time where all that counts is the output.
 pub(super) const ROWS_AT_A_TIME: usize = 256;
 

@@ -199,8 +199,11 @@ pub fn product<'a, T: Scalar>(
     check_shapes(&start, a, (b.rows, b.cols), &c);
     if set.0 == Set::Naive || a.cols == 0 {
         naive::product(start, a, b, c);
-    } else if c.rows == 1 {
-        vector_product(set, &mut scratch.a, start, a, b, &mut c.data[..b.cols]);
+    } else if c.rows <= FEW {
+        for i in 0..c.rows {
+            let row = Strided { data: &a.data[i * a.row_stride..], rows: 1, ..a };
+            vector_product(set, &mut scratch.a, start, row, b, &mut c.data[i * c.row_stride..][..b.cols]);
+        }
     } else if c.cols == 1 && c.row_stride == 1 {
         // cᵀ ← start + bᵀAᵀ: C's rows become the lanes.
         let out = &mut c.data[..a.rows];
@@ -222,7 +225,9 @@ pub fn product<'a, T: Scalar>(
         });
         T::dispatch(set, Outer { start, a, b, c });
     } else {
-        general(set, scratch, start, a, b, c);
+        let Scratch { a: copy, b: packed } = scratch;
+        packed.pack(set, b);
+        T::dispatch(set, Product { copy, start, a, b: packed, c });
     }
 }
 
@@ -243,7 +248,7 @@ pub fn product_packed<'a, T: Scalar>(
     if set.0 == Set::Naive || a.cols == 0 {
         naive::product(start, a, Strided::new(b.panels(), b.rows(), b.cols(), 1, b.rows()), c);
     } else {
-        T::dispatch(set, Product { copy: &mut scratch.a, start, a, b: Panels::Packed(b), c });
+        T::dispatch(set, Product { copy: &mut scratch.a, start, a, b, c });
     }
 }
 
@@ -254,58 +259,8 @@ fn check_shapes<T: Scalar>(start: &Start<'_, T>, a: Strided<'_, T>, b: (usize, u
     }
 }
 
-/// A product of any shape but an empty inner index.
-fn general<T: Scalar>(
-    set: InstructionSet,
-    scratch: &mut Scratch<T>,
-    start: Start<'_, T>,
-    a: Strided<'_, T>,
-    b: Strided<'_, T>,
-    c: StridedMut<'_, T>,
-) {
-    let Scratch { a: copy, b: packed } = scratch;
-    // A copy of B costs as much as a few rows of the product, and is not worth it where the cache holds B anyway.
-    let b = if b.col_stride != 1 || (a.rows >= 32 && b.rows * b.cols * T::BYTES > 32 * 1024) {
-        packed.pack(set, b);
-        Panels::Packed(packed)
-    } else {
-        Panels::in_place(set, b, packed)
-    };
-    T::dispatch(set, Product { copy, start, a, b, c });
-}
-
-/// B as the loops see it.
-enum Panels<'a, T> {
-    Packed(&'a Packed<T>),
-    /// A matrix whose rows have no gaps, and a copy of the columns behind its last whole panel.
-    InPlace(Strided<'a, T>, &'a Packed<T>),
-}
-
-impl<'a, T: Scalar> Panels<'a, T> {
-    fn in_place(set: InstructionSet, b: Strided<'a, T>, rest: &'a mut Packed<T>) -> Self {
-        assert_eq!(b.col_stride, 1, "a matrix that must be packed");
-        rest.shape(set, b.rows, 0);
-        let whole = b.cols - b.cols % rest.width();
-        if whole < b.cols {
-            rest.pack(set, Strided { data: &b.data[whole..], cols: b.cols - whole, ..b });
-        }
-        Self::InPlace(b, rest)
-    }
-
-    /// The columns from `jr` on, where a panel begins, of the rows from `pc` on; and how far it is from row to row.
-    #[inline(always)]
-    fn panel<V: Lanes<Scalar = T>>(&self, _: V, pc: usize, jr: usize) -> (*const T, usize) {
-        let width = VECTORS * V::LANES;
-        let (panels, jr) = match *self {
-            Self::InPlace(b, _) if jr + width <= b.cols => return (b.at(pc, jr), b.row_stride),
-            Self::InPlace(_, rest) => (rest, 0),
-            Self::Packed(b) => (b, jr),
-        };
-        assert_eq!(panels.width(), width, "panels of another instruction set");
-        (panels.panels()[jr * panels.rows() + pc * width..].as_ptr(), width)
-    }
-}
-
+/// So few rows are multiplied one by one: laying B out would take longer.
+const FEW: usize = 3;
 /// How many steps of the inner index a block takes: 14 rows of them, as `f32`, are half of a first-level cache.
 const KC: usize = 384;
 /// NC and MC in bytes, of a row of B and a column of A: times KC, parts of a second-level cache.
@@ -315,7 +270,7 @@ struct Product<'s, 'a, T> {
     copy: &'s mut Buffer<T>,
     start: Start<'s, T>,
     a: Strided<'a, T>,
-    b: Panels<'s, T>,
+    b: &'s Packed<T>,
     c: StridedMut<'a, T>,
 }
 
@@ -335,7 +290,6 @@ impl<T: Scalar> Kernel<T> for Product<'_, '_, T> {
                     let a = ABlock::new(v, copy, a, (ic, mc), (pc, kc), end - jc);
                     for (ir, rows) in blocks(mc, most_rows::<V>()) {
                         for jr in (jc..end).step_by(width) {
-                            let (b, b_row) = b.panel(v, pc, jr);
                             let origin = match start {
                                 _ if pc > 0 => Origin::Stored,
                                 Start::Zero => Origin::Zero,
@@ -352,8 +306,7 @@ impl<T: Scalar> Kernel<T> for Product<'_, '_, T> {
                                     k: kc,
                                     a: a.first.add(ir * a.tile_row),
                                     order: a.order,
-                                    b,
-                                    b_row,
+                                    b: b.panel(v, pc, jr),
                                     c: c_data.add((ic + ir) * c.row_stride + jr),
                                     c_row: c.row_stride,
                                     origin,

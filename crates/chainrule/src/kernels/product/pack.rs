@@ -126,6 +126,13 @@ impl<T: Scalar> Packed<T> {
     pub(super) fn panels(&self) -> &[T] {
         self.panels.as_slice()
     }
+
+    /// The panel that begins in column `col`, from row `row` on.
+    #[inline(always)]
+    pub(super) fn panel<V: Lanes<Scalar = T>>(&self, _: V, row: usize, col: usize) -> *const T {
+        assert_eq!(self.width, VECTORS * V::LANES, "panels of another instruction set");
+        self.panels()[col * self.rows + row * self.width..].as_ptr()
+    }
 }
 
 /// How many rows of B (or columns of A) go to all their panels before the next ones do, where they have no gaps: a panel

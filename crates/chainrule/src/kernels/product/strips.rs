@@ -3,7 +3,7 @@
 
 use super::pack::{self, Fill};
 use super::{
-    Order, Origin, Panels, Scratch, Start, Strided, StridedMut, Tile, VECTORS, blocks, most_rows, naive, vector_product,
+    Order, Origin, Scratch, Start, Strided, StridedMut, Tile, VECTORS, blocks, most_rows, naive, vector_product,
 };
 use crate::kernels::{InstructionSet, Kernel, Lanes, Set};
 use crate::scalar::Scalar;
@@ -11,6 +11,9 @@ use std::ops::Range;
 
 /// How many steps of the inner index a block takes: a strip's part of A stays in the first-level cache beside a stream of B.
 const KC: usize = 512;
+
+/// So many tiles stand side by side in a strip: whole cache lines of A's rows.
+const TILES: usize = 8;
 
 /// C \[m, n\] ← Σₚ AₚᵀBₚ, each element one chain over the rows of part 0, then part 1, and so on.
 ///
@@ -77,59 +80,57 @@ where
     fn run<V: Lanes<Scalar = T>>(self, v: V) {
         let Self { set, scratch: Scratch { a: strip, b: packed }, parts, rows: k, a, b, c, mut done } = self;
         let (m, n, width) = ((a)(0).cols, (b)(0).cols, VECTORS * V::LANES);
-        // B is read once a strip. A copy pays unless the first-level cache holds it as it stands.
-        let panels = if parts == 1 && k * n * T::BYTES <= 16 * 1024 && b(0).col_stride == 1 {
-            Panels::in_place(set, b(0), packed)
-        } else {
-            packed.shape_for(set, width, k, n);
-            let mut row = 0;
-            for part in 0..parts {
-                Fill { packed: &mut *packed, row, col: 0, b: b(part) }.run(v);
-                row += b(part).rows;
-            }
-            Panels::Packed(packed)
-        };
-        for (ir, rows) in blocks(m, most_rows::<V>()) {
+        packed.shape_for(set, width, k, n);
+        let mut row = 0;
+        for part in 0..parts {
+            Fill { packed: &mut *packed, row, col: 0, b: b(part) }.run(v);
+            row += b(part).rows;
+        }
+        let tall = TILES * most_rows::<V>();
+        for ic in (0..m).step_by(tall) {
+            let mc = tall.min(m - ic);
             for (pc, kc) in blocks(k, KC) {
-                let strip = strip.room(kc * rows + V::LANES).as_mut_ptr();
+                // A tile's columns, and a vector between tiles for what the last column leaves behind its end.
+                let strip = strip.room(kc * mc + TILES * V::LANES).as_mut_ptr();
+                let tiles = || blocks(mc, most_rows::<V>()).enumerate();
+                let place = |tile: usize, ir: usize| strip.wrapping_add(ir * kc + tile * V::LANES);
                 let mut first = 0;
                 for part in 0..parts {
                     // The rows of this part that belong to the block.
                     let a = a(part);
+                    assert_eq!(a.col_stride, 1, "rows without gaps");
                     let (from, to) = (pc.max(first), (pc + kc).min(first + a.rows));
-                    if from < to {
-                        assert_eq!(a.col_stride, 1, "rows without gaps");
-                        // SAFETY: rows from − first … to − first of A, its columns ir … ir + rows; as many elements of
+                    for (tile, (ir, rows)) in tiles().filter(|_| from < to) {
+                        // SAFETY: rows from − first … to − first of A, its columns ic + ir … + rows; as many elements of
                         // room, and a vector, after those of the rows before.
                         unsafe {
-                            let to_strip = strip.add((from - pc) * rows);
-                            pack::columns(v, to - from, rows, a.at(from - first, ir), a.row_stride, to_strip);
+                            let to_tile = place(tile, ir).add((from - pc) * rows);
+                            pack::columns(v, to - from, rows, a.at(from - first, ic + ir), a.row_stride, to_tile);
                         }
                     }
                     first += a.rows;
                 }
                 for jr in (0..n).step_by(width) {
-                    let cols = width.min(n - jr);
-                    let (b, b_row) = panels.panel(v, pc, jr);
-                    // SAFETY: the strip's copy has kc × rows elements, B's panels k rows, and C m × n.
-                    unsafe {
-                        Tile {
-                            rows,
-                            cols,
-                            k: kc,
-                            a: strip,
-                            order: Order::Columns,
-                            b,
-                            b_row,
-                            c: c.as_mut_ptr().add(ir * n + jr),
-                            c_row: n,
-                            origin: if pc == 0 { Origin::Zero } else { Origin::Stored },
+                    for (tile, (ir, rows)) in tiles() {
+                        // SAFETY: the tile's columns are kc × rows elements, B's panels have k rows, and C is m × n.
+                        unsafe {
+                            Tile {
+                                rows,
+                                cols: width.min(n - jr),
+                                k: kc,
+                                a: place(tile, ir),
+                                order: Order::Columns,
+                                b: packed.panel(v, pc, jr),
+                                c: c.as_mut_ptr().add((ic + ir) * n + jr),
+                                c_row: n,
+                                origin: if pc == 0 { Origin::Zero } else { Origin::Stored },
+                            }
+                            .run(v);
                         }
-                        .run(v);
                     }
                 }
             }
-            done(ir..ir + rows, &mut c[ir * n..(ir + rows) * n]);
+            done(ic..ic + mc, &mut c[ic * n..(ic + mc) * n]);
         }
     }
 }

@@ -12,10 +12,12 @@ pub(super) const fn most_rows<V: Lanes>() -> usize {
 }
 
 /// How many steps of the inner index one turn of the loop takes. A neighbour on the same core (simultaneous
-/// multithreading) takes half of the instructions that the processor can issue, and a fused multiply-add needs company:
-/// one step a turn with strides in registers took 31 instructions for 12 multiply-adds, four take 21. (256 × 256 × 256 in
-/// `f32`, AVX2, busy neighbour: 59 % of the peak before, 84 to 88 % after; alone on the core both reach 93 %.)
-const STEPS: usize = 4;
+/// multithreading) takes half of the instructions that can be issued, and a fused multiply-add needs company: one step a
+/// turn with strides in registers took 31 instructions for 12 multiply-adds, eight take 21. (256 × 256 × 256 in `f32`,
+/// AVX2, busy neighbour: 59 % of the peak before, 85 % after; alone on the core both reach 93 %.)
+const fn steps<V: Lanes>() -> usize {
+    if V::REGISTERS >= 32 { 4 } else { 8 }
+}
 
 /// How many steps of the inner index ahead B is asked for, where a vector is a whole cache line: it streams from the second
 /// level, whose latency the processor's own window does not cover (252 × 256 × 256 in `f32`, AVX-512: 86 % of the peak
@@ -41,7 +43,7 @@ pub(super) enum Order {
 
 /// One tile: C \[rows, cols\] ← origin + A \[rows, k\] · B \[k, cols\], each pointer at its matrix's first element.
 ///
-/// B's rows are read in whole vectors: they have as many elements beyond `cols` as fill the last one.
+/// B's rows have [`VECTORS`] whole vectors, whatever `cols` is.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<T> {
     pub(super) rows: usize,
@@ -50,7 +52,6 @@ pub(super) struct Tile<T> {
     pub(super) a: *const T,
     pub(super) order: Order,
     pub(super) b: *const T,
-    pub(super) b_row: usize,
     pub(super) c: *mut T,
     pub(super) c_row: usize,
     pub(super) origin: Origin<T>,
@@ -60,7 +61,7 @@ impl<T: Scalar> Tile<T> {
     /// Computes the tile with the micro-kernel of its size.
     ///
     /// # Safety
-    /// All elements must be valid: A's, B's (up to whole vectors) and the bias's for reads, C's for reads and writes. There
+    /// All elements must be valid: A's, B's (rows of whole vectors) and the bias's for reads, C's for reads and writes. There
     /// are at least one and at most [`most_rows`] rows, and at least one and at most [`VECTORS`] · [`Lanes::LANES`] columns.
     #[inline(always)]
     pub(super) unsafe fn run<V: Lanes<Scalar = T>>(&self, v: V) {
@@ -91,6 +92,7 @@ impl<T: Scalar> Tile<T> {
             Order::Rows(stride) if !COLUMNS => (stride, 1),
             _ => (1, ROWS),
         };
+        let b_row = VECTORS * V::LANES;
         let mut sum = [[v.splat(T::ZERO); N]; ROWS];
         match self.origin {
             Origin::Zero => {}
@@ -109,12 +111,12 @@ impl<T: Scalar> Tile<T> {
                 for p in 0..$steps {
                     // SAFETY: as many steps of the inner index are left: columns of A, rows of B.
                     unsafe {
-                        let (column, row) = (a.add(p * a_col), b.add(p * self.b_row));
+                        let (column, row) = (a.add(p * a_col), b.add(p * b_row));
                         let mut vectors = [v; N];
                         for j in 0..N {
                             vectors[j] = v.load_pointer(row.add(j * V::LANES));
                             if V::LANES * T::BYTES == 64 {
-                                v.prefetch(row.wrapping_add(AHEAD * self.b_row + j * V::LANES));
+                                v.prefetch(row.wrapping_add(AHEAD * b_row + j * V::LANES));
                             }
                         }
                         for i in 0..ROWS {
@@ -125,13 +127,13 @@ impl<T: Scalar> Tile<T> {
                         }
                     }
                 }
-                (a, b) = (a.wrapping_add($steps * a_col), b.wrapping_add($steps * self.b_row));
+                (a, b) = (a.wrapping_add($steps * a_col), b.wrapping_add($steps * b_row));
             };
         }
-        for _ in 0..self.k / STEPS {
-            steps!(STEPS);
+        for _ in 0..self.k / steps::<V>() {
+            steps!(steps::<V>());
         }
-        for _ in 0..self.k % STEPS {
+        for _ in 0..self.k % steps::<V>() {
             steps!(1);
         }
         for i in 0..ROWS {
