@@ -7,11 +7,13 @@
 
 mod pass;
 mod predict;
+mod small;
 mod workspace;
 
 use self::pass::{Back, Pass, Targets};
 pub use self::predict::forward;
 pub(crate) use self::predict::{evaluate, outputs, run_forward};
+pub(crate) use self::small::Small;
 pub use self::workspace::Workspace;
 use self::workspace::{Block, Norm, Owner, first_with_parameters};
 use crate::error::Error;
@@ -104,7 +106,15 @@ pub(crate) struct Stretch<'a, T> {
     pub(crate) memories: [&'a mut [T]; 2],
 }
 
-impl<T> Stretch<'_, T> {
+impl<'a, T> Stretch<'a, T> {
+    /// Whole segments side by side, named after the first: `numbers` are all parameters, the gradient, and what the optimizer
+    /// keeps.
+    pub(crate) fn of(segments: &'a [Segment], numbers: &'a mut [&mut [T]; 4]) -> Self {
+        let range = segments[0].range.start..segments[segments.len() - 1].range.end;
+        let [parameters, gradient, first, second] = numbers.each_mut().map(|slice| part(slice, range.clone()));
+        Self { segment: &segments[0], parameters, gradient, memories: [first, second] }
+    }
+
     /// The numbers in `range`.
     pub(crate) fn part(&mut self, range: Range<usize>) -> Stretch<'_, T> {
         let [first, second] = &mut self.memories;

@@ -1,7 +1,7 @@
 //! Training: the loop around [`loss_and_gradient`].
 
 use crate::backprop::{
-    Data, Mode, Stretch, Workspace, evaluate, gradient_phase, loss_and_deltas, loss_and_gradient, update_phase,
+    Data, Mode, Small, Stretch, Workspace, evaluate, gradient_phase, loss_and_deltas, loss_and_gradient, update_phase,
 };
 use crate::error::Error;
 use crate::kernels::elementwise::each;
@@ -9,7 +9,7 @@ use crate::kernels::{FloatEnvironment, InstructionSet, Kernel, Lanes, Processor,
 use crate::layer::{Layer, batch_norm};
 use crate::loss::Loss;
 use crate::matrix::Matrix;
-use crate::network::{Network, Role};
+use crate::network::{Network, ParameterLayout, Role, Segment};
 use crate::optimizer::lbfgs::{Lbfgs, Step};
 use crate::optimizer::{Optimizer, Powers, Update};
 use crate::random::default_rng;
@@ -490,6 +490,8 @@ impl Plateau {
 struct Trainer<T> {
     options: Options,
     workspace: Workspace<T>,
+    /// What a small network's steps are taken in instead.
+    small: Option<Small<T>>,
     gradient: Vec<T>,
     progress: Progress<T>,
     /// Whether the weights are laid out for the products of the next step.
@@ -537,6 +539,7 @@ impl<T: Scalar> Trainer<T> {
         Self {
             options: options.clone(),
             workspace: Workspace::new(network, most_rows, shares),
+            small: Small::new(network, &options.loss, most_rows).filter(|_| shares == 1),
             gradient: vec![T::ZERO; parameters],
             progress,
             laid_out: false,
@@ -699,6 +702,9 @@ impl<T: Scalar> Trainer<T> {
                 self.before.copy_from_slice(&network.parameters);
             }
             let (loss, penalty, learning_rate) = self.batch(epoch, batch, network, data, processor)?;
+            if self.start.is_empty() || batch == watched {
+                self.show();
+            }
             if self.start.is_empty() {
                 self.sums.of(network.layers(), &self.workspace, &mut self.start);
             }
@@ -729,11 +735,22 @@ impl<T: Scalar> Trainer<T> {
         let batch = &self.order[cut];
         let mode = Mode::Training { seed: self.options.seed, step: self.progress.steps as u64 };
         let (options, workspace) = (&self.options, &mut self.workspace);
-        let (laid_out, gradient) = (std::mem::replace(&mut self.laid_out, true), &mut self.gradient[..]);
-        let loss =
-            loss_and_deltas(network, &options.loss, data, Some(batch), mode, workspace, processor, gradient, laid_out);
+        let gradient = &mut self.gradient[..];
+        let small = self.small.is_some();
+        let loss = match &mut self.small {
+            Some(small) => {
+                let set = processor.instruction_set();
+                small.loss_and_gradient(network, &options.loss, data, batch, set, gradient)
+            }
+            None => {
+                let laid_out = std::mem::replace(&mut self.laid_out, true);
+                let loss = &options.loss;
+                loss_and_deltas(network, loss, data, Some(batch), mode, workspace, processor, gradient, laid_out)
+            }
+        };
         self.progress.steps += 1;
         if !loss.is_finite() {
+            self.small.iter().for_each(|small| small.show(workspace));
             let (layer, rows) = workspace.first_not_finite(5);
             let operands = workspace.operands(network, layer, rows.first().copied());
             let rows = rows.into_iter().map(|row| batch[row]).collect();
@@ -772,19 +789,21 @@ impl<T: Scalar> Trainer<T> {
         };
         let (plan, parameters) = network.plan_and_parameters_mut();
         let [first, second] = &mut self.progress.memories;
+        let numbers = [parameters, gradient, first, second];
         match options.clip_norm {
+            _ if small => rule.finish(plan.layout, numbers),
             None => {
-                gradient_phase(plan, workspace, processor, [parameters, gradient, first, second], |mut stretch| {
+                gradient_phase(plan, workspace, processor, numbers, |mut stretch| {
                     rule.penalise(&mut stretch);
                     rule.update(stretch);
                 });
             }
             Some(limit) => {
                 // The norm must be known before anything changes.
+                let [parameters, gradient, first, second] = numbers;
                 let numbers = [&mut *parameters, &mut *gradient, &mut [], &mut []];
                 gradient_phase(plan, workspace, processor, numbers, |mut stretch| rule.penalise(&mut stretch));
-                let norm = dot(rule.set, gradient, gradient).to_f64().sqrt();
-                let rule = Rule { shorten: (norm > limit).then(|| limit / norm), ..rule };
+                let rule = rule.shortened(limit, gradient);
                 let numbers = [parameters, gradient, first, second];
                 update_phase(plan.layout, workspace, processor, numbers, |stretch| rule.update(stretch));
             }
@@ -866,6 +885,13 @@ impl<T: Scalar> Trainer<T> {
         Ok((before, start - before, 1.0, ended.or(stopped)))
     }
 
+    /// Leaves the last step's activations in the workspace, if they are not there.
+    fn show(&mut self) {
+        if let Some(small) = &self.small {
+            small.show(&mut self.workspace);
+        }
+    }
+
     /// Gradient norms and updates of the last step, dead units.
     fn measure(&mut self, network: &Network<T>, processor: &Processor) {
         let set = processor.instruction_set();
@@ -877,6 +903,7 @@ impl<T: Scalar> Trainer<T> {
         }
         if self.layers.is_empty() {
             // Stopped before the first epoch had come so far.
+            self.show();
             self.sums.of(network.layers(), &self.workspace, &mut self.layers);
         }
         for (dead, facts) in self.dead.iter_mut().zip(&self.layers[1..]) {
@@ -924,6 +951,32 @@ impl Rule<'_> {
         }
         if let Some(limit) = clip_value {
             T::dispatch(self.set, Cut { limit, g: stretch.gradient });
+        }
+    }
+
+    /// The rule for a gradient that is to be at most `limit` long.
+    fn shortened<T: Scalar>(mut self, limit: f64, gradient: &[T]) -> Self {
+        let norm = dot(self.set, gradient, gradient).to_f64().sqrt();
+        self.shorten = (norm > limit).then(|| limit / norm);
+        self
+    }
+
+    /// Penalties, clipping and update at once where the whole gradient is there: `numbers` are the parameters, the gradient,
+    /// and what the optimizer keeps. Segments that are treated alike are one stretch.
+    fn finish<T: Scalar>(self, layout: &ParameterLayout, mut numbers: [&mut [T]; 4]) {
+        let segments = layout.segments();
+        if self.options.l1 != 0.0 || self.l2 != 0.0 || self.options.clip_value.is_some() {
+            for k in 0..segments.len() {
+                self.penalise(&mut Stretch::of(&segments[k..=k], &mut numbers));
+            }
+        }
+        let rule = match self.options.clip_norm {
+            Some(limit) => self.shortened(limit, numbers[1]),
+            None => self,
+        };
+        let treated = |segment: &Segment| (segment.learning_rate_factor, rule.decay * segment.decay_factor);
+        for alike in segments.chunk_by(|a, b| treated(a) == treated(b)) {
+            rule.update(Stretch::of(alike, &mut numbers));
         }
     }
 

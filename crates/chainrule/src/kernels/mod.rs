@@ -15,6 +15,7 @@ mod numbers;
 mod processor;
 mod product;
 mod single_lane;
+pub(crate) mod small;
 mod team;
 mod vector;
 #[cfg(target_arch = "x86_64")]

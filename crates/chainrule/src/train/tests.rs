@@ -291,3 +291,96 @@ fn a_run_may_be_stopped_in_its_first_step() {
     let report = train(&mut network, &data, None, &options, &Processor::new(1), stop).unwrap();
     assert_eq!((report.ended, report.steps), (Ended::Stopped, 1));
 }
+
+/// Everything that a run tells and leaves, with the steps of a small network or without.
+fn told<T: Scalar>(
+    small: bool,
+    set: InstructionSet,
+    start: &Network<T>,
+    data: &Data<'_, T>,
+    options: &Options,
+) -> String {
+    let processor = Processor::with_instruction_set(1, set);
+    let mut network = start.clone();
+    let mut progress = Progress::new();
+    progress.fit(&network, options).unwrap();
+    let mut trainer = Trainer::new(&network, data, options, progress, &processor);
+    assert!(trainer.small.is_some(), "a small network");
+    if !small {
+        trainer.small = None;
+    }
+    let mut told = Vec::new();
+    let mut watch = |event: Event<'_>| {
+        told.push(format!("{event:?}"));
+        ControlFlow::Continue(())
+    };
+    let report = trainer.run(options.epochs, &mut network, data, None, &processor, &mut watch);
+    let bits: Vec<u64> = network.parameters().iter().map(|p| p.bits()).collect();
+    // After a failure nobody asks for the gradient.
+    let gradient: Vec<u64> = trainer.gradient.iter().filter(|_| report.is_ok()).map(|g| g.bits()).collect();
+    format!("{told:#?} {report:?} {bits:?} {gradient:?}")
+}
+
+fn small_alike<T: Scalar>() {
+    let squared = || Loss::SquaredError;
+    let classes = || Loss::CrossEntropy { smoothing: 0.1 };
+    let cases = [
+        ("dense:3 tanh dense:2 relu dense:1", 2, 10, 10, squared(), Options::default()),
+        ("dense:3 tanh dense:2 relu dense:1", 2, 10, 1, squared(), Options { l1: 1e-3, ..Options::default() }),
+        ("dense:1", 7, 37, 8, squared(), Options { clip_norm: Some(0.1), ..Options::default() }),
+        (
+            "dense:17 mish dense:9 dense:5",
+            3,
+            41,
+            20,
+            classes(),
+            Options { clip_value: Some(0.01), ..Options::default() },
+        ),
+        (
+            "dense:33 gelu dense:4",
+            1,
+            70,
+            40,
+            classes(),
+            Options { l2: 0.1, weight_decay: Some(0.1), ..Options::default() },
+        ),
+        ("dense:8 logistic dense:8 elu dense:2", 5, 23, 11, squared(), Options { alpha: 0.01, ..Options::default() }),
+    ];
+    for (layers, inputs, rows, batch, loss, options) in cases {
+        let start = network::<T>(inputs, layers);
+        let columns = loss.target_columns(start.outputs()).unwrap();
+        let y: Vec<T> = (0..rows * columns).map(|i| T::from_f64((i % start.outputs().max(2)) as f64)).collect();
+        let (x, y) = (numbers::<T>(rows, inputs, 1), Matrix::from_vec(rows, columns, y).unwrap());
+        let weights: Vec<T> = (0..rows).map(|i| T::from_f64((i % 3) as f64 + 0.25)).collect();
+        for optimizer in ["sgd", "adam", "adamw"] {
+            let optimizer = optimizer.parse().unwrap();
+            let options =
+                Options { loss: loss.clone(), optimizer, epochs: 3, batch_size: Some(batch), ..options.clone() };
+            for weights in [None, Some(&weights[..])] {
+                let data = Data { x: x.view(), y: y.view(), weights };
+                let expected = told(false, InstructionSet::NAIVE, &start, &data, &options);
+                for set in InstructionSet::available() {
+                    let got = told(true, set, &start, &data, &options);
+                    assert!(got == expected, "{layers} in {} with {}:\n{got}\n{expected}", T::NAME, set.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_small_network_s_steps_have_the_bits_of_a_pass() {
+    small_alike::<f32>();
+    small_alike::<f64>();
+}
+
+#[test]
+fn a_small_network_that_explodes_says_where() {
+    let start = network::<f64>(1, "dense:2 relu dense:1");
+    let (x, y) = (numbers::<f64>(5, 1, 1), numbers::<f64>(5, 1, 2));
+    let options = Options { learning_rate: Some(1e200), optimizer: Optimizer::GradientDescent, ..Options::default() };
+    let data = Data::new(x.view(), y.view());
+    let set = InstructionSet::detect();
+    let explosion = |small| told(small, set, &start, &data, &options);
+    assert!(explosion(true).contains("NotFinite") && explosion(true) == explosion(false), "{}", explosion(true));
+}
