@@ -490,7 +490,7 @@ impl Plateau {
 struct Trainer<T> {
     options: Options,
     workspace: Workspace<T>,
-    /// What a small network's steps are taken in instead.
+    /// What the mini-batch steps of a small network on one thread are taken in instead.
     small: Option<Small<T>>,
     gradient: Vec<T>,
     progress: Progress<T>,
@@ -539,7 +539,9 @@ impl<T: Scalar> Trainer<T> {
         Self {
             options: options.clone(),
             workspace: Workspace::new(network, most_rows, shares),
-            small: Small::new(network, &options.loss, most_rows).filter(|_| shares == 1),
+            small: (shares == 1 && !matches!(options.optimizer, Optimizer::Lbfgs { .. }))
+                .then(|| Small::new(network, &options.loss, most_rows))
+                .flatten(),
             gradient: vec![T::ZERO; parameters],
             progress,
             laid_out: false,

@@ -115,6 +115,50 @@ fn blocks_of_many_rows_and_columns_cover_each_element_once() {
     }
 }
 
+/// Part `p` of the rows of a matrix.
+fn part<'a, T: Scalar>(data: &'a [T], parts: &[usize], p: usize, cols: usize) -> Strided<'a, T> {
+    let before: usize = parts[..p].iter().sum();
+    Strided::new(&data[before * cols..], parts[p], cols, cols, 1)
+}
+
+fn strips_alike<T: Scalar>() {
+    let mut numbers = Numbers(8);
+    // (columns of A, columns of B, rows of each part): more than a strip's tiles, a last tile cut short, blocks of the inner
+    // index that cut a part, parts that are empty. Two parts of 1 row and 7 columns are two tiles, of which the first's last
+    // column must not run into the second's first.
+    for (m, n, parts) in [
+        (7, 2, &[1, 1][..]),
+        (131, 67, &[40, 40, 33]),
+        (230, 5, &[300, 0, 290]),
+        (49, 40, &[1, 700]),
+        (20, 1, &[8, 3]),
+        (3, 3, &[0]),
+    ] {
+        let rows: usize = parts.iter().sum();
+        let (a, b) = (numbers.numbers::<T>(rows * m), numbers.numbers::<T>(rows * n));
+        let mut expected = vec![T::ONE; m * n];
+        let whole = Strided::new(&a, rows, m, m, 1).transposed();
+        naive::product(Start::Zero, whole, Strided::new(&b, rows, n, n, 1), StridedMut::new(&mut expected, m, n, n));
+        for set in InstructionSet::available() {
+            let mut c = vec![T::ONE; m * n];
+            let mut seen = 0;
+            let (a, b) = (|p| part(&a, parts, p, m), |p| part(&b, parts, p, n));
+            strips(set, &mut Scratch::new(), parts.len(), a, b, &mut c, |rows, strip| {
+                assert_eq!((rows.start, strip.len()), (seen, rows.len() * n), "strips in order");
+                seen = rows.end;
+            });
+            let same = c.iter().zip(&expected).all(|(x, y)| x.bits() == y.bits());
+            assert!(same && seen == m, "{} {}: {m} × {parts:?} × {n}", T::NAME, set.name());
+        }
+    }
+}
+
+#[test]
+fn strips_of_several_parts_give_the_bits_of_the_definition() {
+    strips_alike::<f32>();
+    strips_alike::<f64>();
+}
+
 #[test]
 fn a_second_product_of_the_same_shape_finds_its_room() {
     let (m, k, n) = (100, 300, 90);

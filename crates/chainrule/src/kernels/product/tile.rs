@@ -13,11 +13,10 @@ pub(super) const fn most_rows<V: Lanes>() -> usize {
 
 /// How many steps of the inner index one turn of the loop takes. A neighbour on the same core (simultaneous
 /// multithreading) takes half of the instructions that can be issued, and a fused multiply-add needs company: one step a
-/// turn with strides in registers took 31 instructions for 12 multiply-adds, eight take 21. (256 × 256 × 256 in `f32`,
-/// AVX2, busy neighbour: 59 % of the peak before, 85 % after; alone on the core both reach 93 %.)
-const fn steps<V: Lanes>() -> usize {
-    if V::REGISTERS >= 32 { 4 } else { 8 }
-}
+/// turn with strides in registers took 31 instructions for 12 multiply-adds, four with constant strides take 22 where A
+/// stands row by row, 21 where column by column. (256 × 256 × 256 in `f32`, AVX2, busy neighbour: 59 % of the peak before,
+/// 84 and 88 % after; alone on the core all reach 93 %. Eight steps are no faster.)
+const STEPS: usize = 4;
 
 /// How many steps of the inner index ahead B is asked for, where a vector is a whole cache line: it streams from the second
 /// level, whose latency the processor's own window does not cover (252 × 256 × 256 in `f32`, AVX-512: 86 % of the peak
@@ -130,10 +129,10 @@ impl<T: Scalar> Tile<T> {
                 (a, b) = (a.wrapping_add($steps * a_col), b.wrapping_add($steps * b_row));
             };
         }
-        for _ in 0..self.k / steps::<V>() {
-            steps!(steps::<V>());
+        for _ in 0..self.k / STEPS {
+            steps!(STEPS);
         }
-        for _ in 0..self.k % steps::<V>() {
+        for _ in 0..self.k % STEPS {
             steps!(1);
         }
         for i in 0..ROWS {
