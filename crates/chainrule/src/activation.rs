@@ -119,6 +119,26 @@ impl Activation {
         }
     }
 
+    /// x ← a(z) and derivative ← a′(z), bit for bit as [`activate`](Self::activate) and
+    /// [`differentiate`](Self::differentiate) of ones, where one evaluation gives both for the price of little more than one.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub(crate) fn activate_and_derive<T: Scalar>(
+        &self,
+        set: crate::kernels::InstructionSet,
+        z: &[T],
+        x: &mut [T],
+        derivative: &mut [T],
+    ) {
+        T::dispatch(set, ActivateAndDerive { activation: self, z, x, derivative });
+    }
+
+    /// Whether the derivative is so long a formula that a forward pass should [give it too](Self::activate_and_derive).
+    pub(crate) fn keeps_derivative(&self) -> bool {
+        matches!(self, Self::Gelu | Self::Mish)
+    }
+
     /// δ ← δ ∘ a′(z), the last factor of equation 9; x = a(z) from the forward pass.
     ///
     /// # Panics
@@ -184,6 +204,37 @@ impl<T: Scalar> Kernel<T> for Activate<'_, T> {
     }
 }
 
+struct ActivateAndDerive<'a, T> {
+    activation: &'a Activation,
+    z: &'a [T],
+    x: &'a mut [T],
+    derivative: &'a mut [T],
+}
+
+impl<T: Scalar> Kernel<T> for ActivateAndDerive<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Lanes<Scalar = T>>(self, v: V) {
+        let Self { activation, z, x, derivative } = self;
+        match activation {
+            Activation::Gelu => each(v, [z], [x, derivative], |[z], _| z.gelu_and_derivative().into()),
+            Activation::Mish => each(v, [z], [x, derivative], |[z], _| [z.mish(), mish_derivative(z)]),
+            _ => unreachable!("a derivative that is not kept"),
+        }
+    }
+}
+
+/// (z·n/(n + 2))′ = (n + 4z·e(e + 1)/(n + 2))/(n + 2) with e = eᶻ, n = e(e + 2); 1 to the last bit beyond z = 25.
+#[inline(always)]
+fn mish_derivative<V: Lanes>(z: V) -> V {
+    let z = z.min(z.of(25.0));
+    let e = z.exp();
+    let n = e * (e + z.of(2.0));
+    let r = z.of(1.0) / (n + z.of(2.0));
+    let slope = z.of(4.0) * z * (e * (e + z.of(1.0)));
+    slope.fma(r, n) * r
+}
+
 struct Differentiate<'a, T> {
     activation: &'a Activation,
     z: &'a [T],
@@ -216,11 +267,7 @@ impl<T: Scalar> Kernel<T> for Differentiate<'_, T> {
             Activation::Selu => {
                 from_z!(|z: V| V::select(z.le(zero), v.of(SELU_LAMBDA * SELU_ALPHA) * z.exp(), v.of(SELU_LAMBDA)))
             }
-            // (z·Φ)′ = Φ + z·φ
-            Activation::Gelu => from_z!(|z: V| {
-                let (cdf, density) = z.normal_cdf_and_density();
-                z.fma(density, cdf)
-            }),
+            Activation::Gelu => from_z!(|z: V| z.gelu_and_derivative().1),
             // (z·σ)′ = σ·(1 + z·(1 − σ)), σ and 1 − σ from one e^(−|z|) so that neither cancels
             Activation::Silu => from_z!(|z: V| {
                 let e = (-z.abs()).exp();
@@ -230,15 +277,7 @@ impl<T: Scalar> Kernel<T> for Differentiate<'_, T> {
                 let (s, rest) = (V::select(negative, small, large), V::select(negative, large, small));
                 s * z.fma(rest, one)
             }),
-            // (z·n/(n + 2))′ = (n + 4z·e(e + 1)/(n + 2))/(n + 2) with e = eᶻ, n = e(e + 2); 1 to the last bit beyond z = 25
-            Activation::Mish => from_z!(|z: V| {
-                let z = z.min(v.of(25.0));
-                let e = z.exp();
-                let n = e * (e + v.of(2.0));
-                let r = one / (n + v.of(2.0));
-                let slope = v.of(4.0) * z * (e * (e + one));
-                slope.fma(r, n) * r
-            }),
+            Activation::Mish => from_z!(mish_derivative),
             Activation::Softplus => from_z!(|z: V| z.logistic()),
             Activation::Tanh => from_x!(|x: V| (-x).fma(x, one)),
             Activation::Logistic => from_x!(|x: V| x * (one - x)),
@@ -316,6 +355,30 @@ mod tests {
                 t + z * sigma * (2.0 / (Lanes::exp(2.0 * s) + 1.0)) * (1.0 + t)
             }
         }
+    }
+
+    fn kept_derivatives<T: Scalar>() {
+        let z: Vec<T> = (-2000..2000).map(|i| T::from_f64(f64::from(i) * 0.0101)).collect();
+        for set in InstructionSet::available() {
+            for activation in [Activation::Gelu, Activation::Mish] {
+                assert!(activation.keeps_derivative());
+                let (mut x, mut delta) = (vec![T::ZERO; z.len()], vec![T::ONE; z.len()]);
+                activation.activate(set, &z, &mut x);
+                activation.differentiate(set, &z, &x, &mut delta);
+                let (mut both, mut derivative) = (vec![T::ZERO; z.len()], vec![T::ZERO; z.len()]);
+                activation.activate_and_derive(set, &z, &mut both, &mut derivative);
+                for i in 0..z.len() {
+                    assert_eq!(both[i].bits(), x[i].bits(), "{activation}({}) {}", z[i], set.name());
+                    assert_eq!(derivative[i].bits(), delta[i].bits(), "{activation}′({}) {}", z[i], set.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_derivative_that_is_kept_has_the_bits_of_one_that_is_not() {
+        kept_derivatives::<f32>();
+        kept_derivatives::<f64>();
     }
 
     #[test]

@@ -228,9 +228,10 @@ impl Lanes for Dual {
         let density = Lanes::exp(-0.5 * self.value * self.value) / (2.0 * std::f64::consts::PI).sqrt();
         self.through(Lanes::normal_cdf(self.value), density)
     }
-    fn normal_cdf_and_density(self) -> (Self, Self) {
+    fn gelu_and_derivative(self) -> (Self, Self) {
         let density = Lanes::exp(-0.5 * self.value * self.value) / (2.0 * std::f64::consts::PI).sqrt();
-        (Lanes::normal_cdf(self), self.through(density, -self.value * density))
+        let density = self.through(density, -self.value * density);
+        (self.gelu(), self.normal_cdf() + self * density)
     }
     fn sin(self) -> Self {
         self.through(Lanes::sin(self.value), Lanes::cos(self.value))

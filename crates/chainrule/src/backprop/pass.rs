@@ -2,7 +2,8 @@
 
 use super::Mode;
 use super::workspace::{Block, Norm, Owner};
-use crate::kernels::{InstructionSet, prefetch};
+use crate::kernels::elementwise::each;
+use crate::kernels::{InstructionSet, Kernel, Lanes, prefetch};
 use crate::layer::{Layer, batch_norm, dense, dropout, heads, layer_norm, members, piecewise};
 use crate::loss::Loss;
 use crate::matrix::MatrixRef;
@@ -52,6 +53,11 @@ impl<'a, T: Scalar> Pass<'a, T> {
     /// Row `i` of the batch as a row of the data.
     pub(super) fn row(&self, i: usize) -> usize {
         self.batch.map_or(i, |batch| batch[i])
+    }
+
+    /// Whether deltas pass layer `k` on their way back.
+    pub(super) fn goes_back_through(&self, k: usize) -> bool {
+        self.targets.is_some() && k >= self.first
     }
 
     pub(super) fn gather(&self, block: &mut Block<T>) {
@@ -151,7 +157,15 @@ impl<'a, T: Scalar> Pass<'a, T> {
                 let (kept, knots) = (&mut block.kept[k], &mut block.knots[k][..]);
                 piecewise::forward(self.set, shape, x, y, kept, knots);
             }
-            Layer::Activation(activation) => activation.activate(self.set, x.as_slice(), y.as_mut_slice()),
+            Layer::Activation(activation) => {
+                let (x, y) = (x.as_slice(), y.as_mut_slice());
+                if activation.keeps_derivative() && self.goes_back_through(k) {
+                    let derivative = block.kept[k].rows_range_mut(rows).into_mut_slice();
+                    activation.activate_and_derive(self.set, x, y, derivative);
+                } else {
+                    activation.activate(self.set, x, y);
+                }
+            }
             Layer::Dropout { rate } => match self.mode {
                 Mode::Evaluation => y.as_mut_slice().copy_from_slice(x.as_slice()),
                 Mode::Training { seed, step } => {
@@ -240,6 +254,11 @@ impl<'a, T: Scalar> Pass<'a, T> {
         let (d_out, d_in) = (delta_of[k + 1], delta_of[k]);
         let x = block.outputs[k].rows_range(rows.clone());
         match &self.network.layers()[k] {
+            Layer::Activation(activation) if activation.keeps_derivative() => {
+                let derivative = block.kept[k].rows_range(rows.clone());
+                let mut delta = block.deltas[d_out].rows_range_mut(rows);
+                T::dispatch(self.set, Times { factor: derivative.as_slice(), delta: delta.as_mut_slice() });
+            }
             Layer::Activation(activation) => {
                 let y = block.outputs[k + 1].rows_range(rows.clone());
                 let mut delta = block.deltas[d_out].rows_range_mut(rows);
@@ -249,7 +268,7 @@ impl<'a, T: Scalar> Pass<'a, T> {
                 if let Mode::Training { .. } = self.mode {
                     let mask = block.kept[k].rows_range(rows.clone());
                     let mut delta = block.deltas[d_out].rows_range_mut(rows);
-                    T::dispatch(self.set, dropout::Backward { mask: mask.as_slice(), delta: delta.as_mut_slice() });
+                    T::dispatch(self.set, Times { factor: mask.as_slice(), delta: delta.as_mut_slice() });
                 }
             }
             _ if k == self.first => {}
@@ -292,6 +311,20 @@ impl<'a, T: Scalar> Pass<'a, T> {
                 }
             }
         }
+    }
+}
+
+/// δ ← δ∘factor: through dropout, and through an activation whose derivative was kept.
+struct Times<'a, T> {
+    factor: &'a [T],
+    delta: &'a mut [T],
+}
+
+impl<T: Scalar> Kernel<T> for Times<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Lanes<Scalar = T>>(self, v: V) {
+        each(v, [self.factor], [self.delta], |[factor], [delta]| [delta * factor]);
     }
 }
 

@@ -18,7 +18,8 @@ pub(super) struct Block<T> {
     pub(super) outputs: Vec<Matrix<T>>,
     /// `deltas[delta_of[k]]` = ∂J/∂outputs[k].
     pub(super) deltas: Vec<Matrix<T>>,
-    /// What layer k keeps for its backward pass: dropout's mask, layer norm's statistics, an embedding's places.
+    /// What layer k keeps for its backward pass: dropout's mask, a long formula's derivative, layer norm's statistics, an
+    /// embedding's places.
     pub(super) kept: Vec<Matrix<T>>,
     /// The knots of an embedding at layer k.
     pub(super) knots: Vec<Vec<T>>,
@@ -138,6 +139,7 @@ impl<T: Scalar> Workspace<T> {
                 };
                 let kept = &mut network.layers().iter().zip(&network.slots).map(|(layer, slot)| match layer {
                     Layer::Dropout { .. } => slot.outputs,
+                    Layer::Activation(activation) if activation.keeps_derivative() => slot.outputs,
                     Layer::LayerNorm { .. } => 2,
                     Layer::Piecewise { columns, .. } => 2 * columns.len(),
                     _ => 0,

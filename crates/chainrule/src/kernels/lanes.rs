@@ -159,8 +159,15 @@ pub trait Lanes:
     /// self · 2ⁿ with one rounding, for an integer-valued n and |self| in [½, 2]; |n| ≤ 252 (f32), 2,044 (f64).
     #[inline(always)]
     fn scale(self, n: Self) -> Self {
-        let half = (n * n.of(0.5)).round();
-        self * half.pow2() * (n - half).pow2()
+        let [p, q] = n.powers();
+        self * p * q
+    }
+
+    /// (2ᵏ, 2ⁿ⁻ᵏ) with k near ½n, for [`Lanes::scale`] by n = `self`: their product may be no normal number.
+    #[inline(always)]
+    fn powers(self) -> [Self; 2] {
+        let half = (self * self.of(0.5)).round();
+        [half.pow2(), (self - half).pow2()]
     }
 
     /// (e, m) with self = m · 2ᵉ, m in [¾, 1½), for a positive normal `self`.
@@ -182,8 +189,6 @@ pub trait Lanes:
     fn erf(self) -> Self;
     /// Φ(x) = ½ erfc(−x/√2), the standard normal's distribution function, accurate in its left tail.
     fn normal_cdf(self) -> Self;
-    /// Φ(x) and its derivative φ(x) = e^(−x²/2)/√(2π).
-    fn normal_cdf_and_density(self) -> (Self, Self);
     /// sin x, x in radians.
     fn sin(self) -> Self;
     /// cos x, x in radians.
@@ -198,6 +203,9 @@ pub trait Lanes:
     fn gelu(self) -> Self;
     /// x · tanh(ln(1 + eˣ)).
     fn mish(self) -> Self;
+
+    /// x · Φ(x) and its derivative Φ(x) + x · φ(x).
+    fn gelu_and_derivative(self) -> (Self, Self);
 }
 
 /// Work that is written once over [`Lanes`] and run with the widest lanes that are asked for.

@@ -41,17 +41,3 @@ impl<T: Scalar> Kernel<T> for Forward<'_, T> {
         }
     }
 }
-
-/// δ ← δ∘mask.
-pub(crate) struct Backward<'a, T> {
-    pub(crate) mask: &'a [T],
-    pub(crate) delta: &'a mut [T],
-}
-
-impl<T: Scalar> Kernel<T> for Backward<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<V: Lanes<Scalar = T>>(self, v: V) {
-        each(v, [self.mask], [self.delta], |[mask], [delta]| [delta * mask]);
-    }
-}

@@ -26,8 +26,8 @@ macro_rules! elementary_methods {
     () => {
         super::elementary::elementary_methods!(exp exp_m1 ln ln_1p tanh logistic erf normal_cdf sin cos silu gelu mish);
         #[inline(always)]
-        fn normal_cdf_and_density(self) -> (Self, Self) {
-            crate::kernels::elementary::normal_cdf_and_density(self)
+        fn gelu_and_derivative(self) -> (Self, Self) {
+            crate::kernels::elementary::gelu_and_derivative(self)
         }
     };
     ($($name:ident)*) => {$(
@@ -358,27 +358,35 @@ pub(crate) fn normal_cdf<V: Lanes<Scalar: Constants>>(x: V) -> V {
     V::select(x.lt(x.of(0.0)), tail, x.of(1.0) - tail)
 }
 
-#[inline(always)]
-pub(crate) fn normal_cdf_and_density<V: Lanes<Scalar: Constants>>(x: V) -> (V, V) {
-    let (m, h, n) = normal_tail_of(x);
-    let (zero, one, tail) = (x.of(0.0), x.of(1.0), m.scale(n));
-    let density = x.of(NORMAL_DENSITY_AT_0) * (one + h).scale(n);
-    // NaN stays NaN in Φ.
-    let seen = x.abs().lt(x.splat(Of::<V>::TAIL_END));
-    (V::select(x.lt(zero), tail, one - tail), V::select(seen, density, zero))
-}
-
 /// 1/√(2π), the standard normal's density at 0.
 const NORMAL_DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
 
+/// xΦ(x) from what [`normal_tail_of`] gives for x, 2ⁿ in two [`Lanes::powers`], and Φ(−|x|).
 #[inline(always)]
-pub(crate) fn gelu<V: Lanes<Scalar: Constants>>(x: V) -> V {
+fn gelu_of_tail<V: Lanes<Scalar: Constants>>(x: V, m: V, [p, q]: [V; 2], tail: V) -> V {
     // For negative x the product comes before the scaling: xΦ(x) is still normal where Φ(x) no longer is.
     let x = x.max(x.splat(-Of::<V>::TAIL_END));
+    V::select(x.lt(x.of(0.0)), x * m * p * q, x * (x.of(1.0) - tail))
+}
+
+#[inline(always)]
+pub(crate) fn gelu<V: Lanes<Scalar: Constants>>(x: V) -> V {
     let (m, _, n) = normal_tail_of(x);
-    let (zero, negative) = (x.of(0.0), x.lt(x.of(0.0)));
-    let above = x.of(1.0) - m * n.max(x.of(-100.0)).pow2();
-    (x * V::select(negative, m, above)).scale(V::select(negative, n, zero))
+    let [p, q] = n.powers();
+    gelu_of_tail(x, m, [p, q], m * p * q)
+}
+
+/// xΦ(x) and its derivative Φ(x) + xφ(x), φ(x) = e^(−x²/2)/√(2π): most of the work is the same.
+#[inline(always)]
+pub(crate) fn gelu_and_derivative<V: Lanes<Scalar: Constants>>(x: V) -> (V, V) {
+    let (m, h, n) = normal_tail_of(x);
+    let [p, q] = n.powers();
+    let (zero, one, tail) = (x.of(0.0), x.of(1.0), m * p * q);
+    let density = x.of(NORMAL_DENSITY_AT_0) * ((one + h) * p * q);
+    let cdf = V::select(x.lt(zero), tail, one - tail);
+    // NaN stays NaN in Φ.
+    let seen = x.abs().lt(x.splat(Of::<V>::TAIL_END));
+    (gelu_of_tail(x, m, [p, q], tail), x.fma(V::select(seen, density, zero), cdf))
 }
 
 /// (n, r, l) with x = n ½π + r + l, |r| ≤ ¼π and a little, l the part that r has no room for.
