@@ -2,8 +2,7 @@
 
 use super::Mode;
 use super::workspace::{Block, Norm, Owner};
-use crate::kernels::elementwise::each;
-use crate::kernels::{InstructionSet, Kernel, Lanes, prefetch};
+use crate::kernels::{InstructionSet, multiply, prefetch};
 use crate::layer::{Layer, batch_norm, dense, dropout, heads, layer_norm, members, piecewise};
 use crate::loss::Loss;
 use crate::matrix::MatrixRef;
@@ -56,7 +55,7 @@ impl<'a, T: Scalar> Pass<'a, T> {
     }
 
     /// Whether deltas pass layer `k` on their way back.
-    pub(super) fn goes_back_through(&self, k: usize) -> bool {
+    fn goes_back_through(&self, k: usize) -> bool {
         self.targets.is_some() && k >= self.first
     }
 
@@ -257,7 +256,7 @@ impl<'a, T: Scalar> Pass<'a, T> {
             Layer::Activation(activation) if activation.keeps_derivative() => {
                 let derivative = block.kept[k].rows_range(rows.clone());
                 let mut delta = block.deltas[d_out].rows_range_mut(rows);
-                T::dispatch(self.set, Times { factor: derivative.as_slice(), delta: delta.as_mut_slice() });
+                multiply(self.set, delta.as_mut_slice(), derivative.as_slice());
             }
             Layer::Activation(activation) => {
                 let y = block.outputs[k + 1].rows_range(rows.clone());
@@ -268,7 +267,7 @@ impl<'a, T: Scalar> Pass<'a, T> {
                 if let Mode::Training { .. } = self.mode {
                     let mask = block.kept[k].rows_range(rows.clone());
                     let mut delta = block.deltas[d_out].rows_range_mut(rows);
-                    T::dispatch(self.set, Times { factor: mask.as_slice(), delta: delta.as_mut_slice() });
+                    multiply(self.set, delta.as_mut_slice(), mask.as_slice());
                 }
             }
             _ if k == self.first => {}
@@ -311,20 +310,6 @@ impl<'a, T: Scalar> Pass<'a, T> {
                 }
             }
         }
-    }
-}
-
-/// δ ← δ∘factor: through dropout, and through an activation whose derivative was kept.
-struct Times<'a, T> {
-    factor: &'a [T],
-    delta: &'a mut [T],
-}
-
-impl<T: Scalar> Kernel<T> for Times<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<V: Lanes<Scalar = T>>(self, v: V) {
-        each(v, [self.factor], [self.delta], |[factor], [delta]| [delta * factor]);
     }
 }
 

@@ -28,7 +28,7 @@ pub use processor::Processor;
 pub(crate) use product::strips;
 pub use product::{Packed, Scratch, Start, Strided, StridedMut, product, product_packed};
 pub use vector::{dot, sum, sum_of_squares, sum_rows};
-pub(crate) use vector::{prefetch, reduce};
+pub(crate) use vector::{multiply, prefetch, reduce};
 
 /// The instructions that the kernels may use; a value proves that the processor has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

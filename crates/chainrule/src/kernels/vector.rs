@@ -1,6 +1,6 @@
-//! Sums along a vector and down the columns of a matrix, in the orders that [`naive`] defines.
+//! Sums along a vector and down the columns of a matrix, in the orders that [`naive`] defines; products by elements.
 
-use super::elementwise::{ByColumns, Columns, by_columns};
+use super::elementwise::{ByColumns, Columns, by_columns, each};
 use super::naive::{BLOCK, LANES, join};
 use super::{InstructionSet, Kernel, Lanes, Start, Strided, naive};
 use crate::scalar::Scalar;
@@ -22,6 +22,28 @@ pub fn dot<T: Scalar>(set: InstructionSet, x: &[T], y: &[T]) -> T {
 /// Σ xᵢ², bit for bit as [`naive::dot`] of `x` with itself.
 pub fn sum_of_squares<T: Scalar>(set: InstructionSet, x: &[T]) -> T {
     dot(set, x, x)
+}
+
+/// x ← x∘y.
+///
+/// # Panics
+/// If the lengths differ.
+pub(crate) fn multiply<T: Scalar>(set: InstructionSet, x: &mut [T], y: &[T]) {
+    T::dispatch(set, Multiply { x, y });
+}
+
+struct Multiply<'a, T> {
+    x: &'a mut [T],
+    y: &'a [T],
+}
+
+impl<T: Scalar> Kernel<T> for Multiply<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes<Scalar = T>>(self, v: V) {
+        each(v, [self.y], [self.x], |[y], [x]| [x * y]);
+    }
 }
 
 /// Asks for the cache lines of `x`, so that whoever reads it next need not wait for memory; it changes no number.
