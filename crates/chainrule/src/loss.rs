@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use crate::kernels::elementwise::each;
-use crate::kernels::{InstructionSet, Kernel, Lanes, naive};
+use crate::kernels::{InstructionSet, Kernel, Lanes, reduce};
 use crate::matrix::{MatrixMut, MatrixRef};
 use crate::names::{Spelled, spell};
 use crate::scalar::Scalar;
@@ -225,35 +225,74 @@ impl Loss {
     }
 }
 
-/// Value and derivative of one element.
-#[inline(always)]
-fn element<V: Lanes>(loss: &Loss, tau: f64, z: V, y: V) -> (V, V) {
-    let (zero, one) = (z.of(0.0), z.of(1.0));
-    match *loss {
-        Loss::AbsoluteError => {
-            let d = z - y;
-            (d.abs(), V::select(d.lt(zero), -one, V::select(zero.lt(d), one, zero)))
-        }
-        Loss::Huber { delta } => {
-            let (d, c) = (z - y, z.of(delta));
-            let near = d.abs().le(c);
-            let value = V::select(near, z.of(0.5) * d * d, c * (d.abs() - z.of(0.5) * c));
-            (value, V::select(near, d, c.copysign(d)))
-        }
-        Loss::Quantile { .. } => {
-            let (d, tau) = (y - z, z.of(tau));
-            let value = (tau * d).max((tau - one) * d);
-            (value, V::select(zero.lt(d), -tau, V::select(d.lt(zero), one - tau, zero)))
-        }
-        Loss::BinaryCrossEntropy => (z.max(zero) - z * y + (-z.abs()).exp().ln_1p(), z.logistic() - y),
-        Loss::Poisson => {
-            let mean = z.exp();
-            (mean - y * z, mean - y)
-        }
-        _ => {
-            let d = z - y;
-            (z.of(0.5) * d * d, d)
-        }
+/// A loss of one output: ℓ and ∂ℓ/∂z from z and y.
+///
+/// A type for each loss, where a closure that asks which one it is would be too long for the compiler to inline: its every
+/// vector instruction became a call.
+trait Formula: Copy {
+    fn at<V: Lanes>(self, z: V, y: V) -> (V, V);
+}
+
+#[derive(Clone, Copy)]
+struct Squared;
+#[derive(Clone, Copy)]
+struct Absolute;
+#[derive(Clone, Copy)]
+struct Huber(f64);
+#[derive(Clone, Copy)]
+struct Quantile(f64);
+#[derive(Clone, Copy)]
+struct BinaryCrossEntropy;
+#[derive(Clone, Copy)]
+struct Poisson;
+
+impl Formula for Squared {
+    #[inline(always)]
+    fn at<V: Lanes>(self, z: V, y: V) -> (V, V) {
+        let d = z - y;
+        (z.of(0.5) * d * d, d)
+    }
+}
+
+impl Formula for Absolute {
+    #[inline(always)]
+    fn at<V: Lanes>(self, z: V, y: V) -> (V, V) {
+        let (d, zero, one) = (z - y, z.of(0.0), z.of(1.0));
+        (d.abs(), V::select(d.lt(zero), -one, V::select(zero.lt(d), one, zero)))
+    }
+}
+
+impl Formula for Huber {
+    #[inline(always)]
+    fn at<V: Lanes>(self, z: V, y: V) -> (V, V) {
+        let (d, c) = (z - y, z.of(self.0));
+        let near = d.abs().le(c);
+        let value = V::select(near, z.of(0.5) * d * d, c * (d.abs() - z.of(0.5) * c));
+        (value, V::select(near, d, c.copysign(d)))
+    }
+}
+
+impl Formula for Quantile {
+    #[inline(always)]
+    fn at<V: Lanes>(self, z: V, y: V) -> (V, V) {
+        let (d, tau, zero, one) = (y - z, z.of(self.0), z.of(0.0), z.of(1.0));
+        let value = (tau * d).max((tau - one) * d);
+        (value, V::select(zero.lt(d), -tau, V::select(d.lt(zero), one - tau, zero)))
+    }
+}
+
+impl Formula for BinaryCrossEntropy {
+    #[inline(always)]
+    fn at<V: Lanes>(self, z: V, y: V) -> (V, V) {
+        (z.max(z.of(0.0)) - z * y + (-z.abs()).exp().ln_1p(), z.logistic() - y)
+    }
+}
+
+impl Formula for Poisson {
+    #[inline(always)]
+    fn at<V: Lanes>(self, z: V, y: V) -> (V, V) {
+        let mean = z.exp();
+        (mean - y * z, mean - y)
     }
 }
 
@@ -270,41 +309,48 @@ impl<T: Scalar> Kernel<T> for ValueAndDelta<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<V: Lanes<Scalar = T>>(mut self, v: V) {
-        let outputs = self.z.cols();
-        if let Loss::CrossEntropy { smoothing } = *self.loss {
-            for i in 0..self.z.rows() {
-                let (z, delta) = (self.z.row(i), self.delta.row_mut(i));
-                let class = self.y.row(i)[0].to_f64() as usize;
-                self.losses[i] = cross_entropy_row(v, z, class, smoothing, self.shares[i], delta);
-            }
-        } else if outputs == 1 {
-            // One column: rows are lanes.
-            let tau = if let Loss::Quantile { levels } = self.loss { levels[0] } else { 0.0 };
-            let loss = self.loss;
-            each(
-                v,
-                [self.z.as_slice(), self.y.as_slice(), self.shares],
-                [self.losses, self.delta.as_mut_slice()],
-                |[z, y, share], [_, _]| {
-                    let (value, derivative) = element(loss, tau, z, y);
-                    [value, share * derivative]
-                },
-            );
-        } else {
-            for i in 0..self.z.rows() {
-                let (z, y, delta) = (self.z.row(i), self.y.row(i), self.delta.row_mut(i));
-                let mut sum = T::ZERO;
-                for k in 0..outputs {
-                    let (tau, target) = match self.loss {
-                        Loss::Quantile { levels } => (levels[k], y[0]),
-                        _ => (0.0, y[k]),
-                    };
-                    let (value, derivative) = element(self.loss, tau, z[k], target);
-                    sum += value;
-                    delta[k] = self.shares[i] * derivative;
+        match self.loss {
+            Loss::CrossEntropy { smoothing } => {
+                for i in 0..self.z.rows() {
+                    let (z, delta) = (self.z.row(i), self.delta.row_mut(i));
+                    let class = self.y.row(i)[0].to_f64() as usize;
+                    self.losses[i] = cross_entropy_row(v, z, class, *smoothing, self.shares[i], delta);
                 }
-                self.losses[i] = sum;
             }
+            Loss::SquaredError => self.outputs(v, |_| Squared),
+            Loss::AbsoluteError => self.outputs(v, |_| Absolute),
+            Loss::Huber { delta } => self.outputs(v, |_| Huber(*delta)),
+            Loss::Quantile { levels } => self.outputs(v, |k| Quantile(levels[k])),
+            Loss::BinaryCrossEntropy => self.outputs(v, |_| BinaryCrossEntropy),
+            Loss::Poisson => self.outputs(v, |_| Poisson),
+            Loss::Own(_) => unreachable!("a loss of somebody's own"),
+        }
+    }
+}
+
+impl<T: Scalar> ValueAndDelta<'_, T> {
+    /// ℓ as a sum over outputs; `formula(k)` is output k's.
+    #[inline(always)]
+    fn outputs<V: Lanes<Scalar = T>, F: Formula>(mut self, v: V, formula: impl Fn(usize) -> F) {
+        if self.z.cols() == 1 {
+            // One column: rows are lanes.
+            let (formula, delta) = (formula(0), self.delta.as_mut_slice());
+            let (z, y) = (self.z.as_slice(), self.y.as_slice());
+            return each(v, [z, y, self.shares], [self.losses, delta], |[z, y, share], _| {
+                let (value, derivative) = formula.at(z, y);
+                [value, share * derivative]
+            });
+        }
+        for i in 0..self.z.rows() {
+            let (z, y, delta) = (self.z.row(i), self.y.row(i), self.delta.row_mut(i));
+            let mut sum = T::ZERO;
+            for k in 0..z.len() {
+                // Quantiles are all of one target.
+                let (value, derivative) = formula(k).at(z[k], y[k.min(y.len() - 1)]);
+                sum += value;
+                delta[k] = self.shares[i] * derivative;
+            }
+            self.losses[i] = sum;
         }
     }
 }
@@ -348,8 +394,10 @@ fn softmax_row<V: Lanes>(v: V, z: &mut [V::Scalar]) -> (V::Scalar, V::Scalar) {
         max = Lanes::max(max, z);
     }
     let shift = v.splat(max);
-    each(v, [], [&mut *z], |[], [z]| [(z - shift).exp()]);
-    let sum = naive::sum(z);
+    for i in (0..z.len()).step_by(V::LANES) {
+        (v.load_partial(&z[i..]) - shift).exp().store_partial(&mut z[i..]);
+    }
+    let sum = reduce::<V, 1, false>(v, [z], |[x], sum| sum + x);
     let total = v.splat(sum);
     each(v, [], [z], |[], [p]| [p / total]);
     (max, sum)

@@ -421,7 +421,7 @@ impl<T: Scalar> Steps<T> {
     /// every row of the last batch.
     pub fn measure(&mut self, network: &Network<T>, processor: &Processor) -> (&[f64], &[f64]) {
         let Trainer { sums, workspace, layers, .. } = &mut self.trainer;
-        sums.of(network.layers(), workspace, layers);
+        sums.of(processor.instruction_set(), network.layers(), workspace, layers);
         self.trainer.measure(network, processor);
         (&self.trainer.gradient_norms, &self.trainer.dead)
     }
@@ -708,10 +708,10 @@ impl<T: Scalar> Trainer<T> {
                 self.show();
             }
             if self.start.is_empty() {
-                self.sums.of(network.layers(), &self.workspace, &mut self.start);
+                self.sums.of(processor.instruction_set(), network.layers(), &self.workspace, &mut self.start);
             }
             if batch == watched {
-                self.sums.of(network.layers(), &self.workspace, &mut self.layers);
+                self.sums.of(processor.instruction_set(), network.layers(), &self.workspace, &mut self.layers);
             }
             let count = (self.cuts[batch + 1] - self.cuts[batch]) as f64;
             (sum, penalties, rows) = (sum + loss * count, penalties + penalty * count, rows + count);
@@ -862,9 +862,9 @@ impl<T: Scalar> Trainer<T> {
         self.before.copy_from_slice(&network.parameters);
         let stepped = lbfgs.step(&mut network.parameters, &mut self.gradient, start, &mut evaluate);
         if self.start.is_empty() {
-            self.sums.of(network.layers(), &self.workspace, &mut self.start);
+            self.sums.of(processor.instruction_set(), network.layers(), &self.workspace, &mut self.start);
         }
-        self.sums.of(network.layers(), &self.workspace, &mut self.layers);
+        self.sums.of(processor.instruction_set(), network.layers(), &self.workspace, &mut self.layers);
         let ended = match stepped {
             Step::Converged => Some(Ended::Converged),
             Step::Moved(objective) => {
@@ -906,7 +906,7 @@ impl<T: Scalar> Trainer<T> {
         if self.layers.is_empty() {
             // Stopped before the first epoch had come so far.
             self.show();
-            self.sums.of(network.layers(), &self.workspace, &mut self.layers);
+            self.sums.of(processor.instruction_set(), network.layers(), &self.workspace, &mut self.layers);
         }
         for (dead, facts) in self.dead.iter_mut().zip(&self.layers[1..]) {
             *dead = facts.dead;

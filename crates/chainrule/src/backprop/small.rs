@@ -97,14 +97,14 @@ impl<T: Scalar> Small<T> {
         self.rows = batch.len();
         let (inputs, x) = (data.x.cols(), data.x.as_slice());
         for (i, column) in self.outputs[0].chunks_exact_mut(self.stride).enumerate() {
-            for (to, &row) in column.iter_mut().zip(batch) {
-                *to = x[row * inputs + i];
-            }
+            pick(x, (i, inputs), batch, column);
         }
         let (columns, y) = (self.target_columns, data.y.as_slice());
-        for (to, &row) in self.y.chunks_exact_mut(columns).zip(batch) {
-            for (j, to) in to.iter_mut().enumerate() {
-                *to = y[row * columns + j];
+        if columns == 1 {
+            pick(y, (0, 1), batch, &mut self.y);
+        } else {
+            for (to, &row) in self.y.chunks_exact_mut(columns).zip(batch) {
+                to.copy_from_slice(&y[row * columns..][..columns]);
             }
         }
         match data.weights {
@@ -148,13 +148,7 @@ impl<T: Scalar> Small<T> {
     /// Equations 9 to 11, the last layer first: its δ stands row by row.
     fn backward(&mut self, network: &Network<T>, set: InstructionSet, gradient: &mut [T]) {
         let (rows, stride, last) = (self.rows, self.stride, network.layers().len());
-        let delta = &mut self.deltas[last];
-        let width = network.outputs();
-        for (j, column) in delta.chunks_exact_mut(stride).enumerate() {
-            for (to, row) in column[..rows].iter_mut().zip(self.delta.chunks_exact(width)) {
-                *to = row[j];
-            }
-        }
+        turn_back(&self.delta, stride, rows, network.outputs(), &mut self.deltas[last]);
         for k in (0..last).rev() {
             let slot = &network.slots[k];
             if let Layer::Activation(activation) = &network.layers()[k] {
@@ -192,11 +186,34 @@ impl<T: Scalar> Small<T> {
     }
 }
 
+/// to ← element `place.0` of the rows `batch` of `from`, each of `place.1` elements.
+fn pick<T: Scalar>(from: &[T], place: (usize, usize), batch: &[usize], to: &mut [T]) {
+    let (column, width) = place;
+    for (to, &row) in to.iter_mut().zip(batch) {
+        *to = from[row * width + column];
+    }
+}
+
 /// to \[rows, width\] row by row ← columns.
 fn turn<T: Scalar>(columns: &[T], stride: usize, rows: usize, width: usize, to: &mut [T]) {
+    if width == 1 {
+        return to[..rows].copy_from_slice(&columns[..rows]);
+    }
     for (j, column) in columns.chunks_exact(stride).enumerate() {
         for (row, &x) in to.chunks_exact_mut(width).zip(&column[..rows]) {
             row[j] = x;
+        }
+    }
+}
+
+/// to ← columns of `from` \[rows, width\], which stands row by row.
+fn turn_back<T: Scalar>(from: &[T], stride: usize, rows: usize, width: usize, to: &mut [T]) {
+    if width == 1 {
+        return to[..rows].copy_from_slice(&from[..rows]);
+    }
+    for (j, column) in to.chunks_exact_mut(stride).enumerate() {
+        for (x, row) in column[..rows].iter_mut().zip(from.chunks_exact(width)) {
+            *x = row[j];
         }
     }
 }

@@ -112,7 +112,7 @@ impl Checkup {
         // Again for the facts, which the inputs belong to.
         backprop::forward(network, data.x, None, &mut workspace, processor);
         let mut facts = Vec::new();
-        Sums::default().of(network.layers(), &workspace, &mut facts);
+        Sums::default().of(processor.instruction_set(), network.layers(), &workspace, &mut facts);
         let columns = (0..x.cols()).map(|c| {
             let numbers = (0..n).map(|i| x[(i, c)].to_f64());
             let first = x[(0, c)];

@@ -101,34 +101,62 @@ impl<T: Scalar> Gradient<'_, T> {
     pub(crate) fn run(self, set: InstructionSet) {
         T::dispatch(set, self);
     }
+
+    /// A vector of columns of δ, from column `j` on, with columns `first` to `first` + `N` of X.
+    ///
+    /// # Safety
+    /// What [`Kernel::run`] asserts; columns `first` to `first` + `N` and `j` exist.
+    #[inline(always)]
+    unsafe fn some<V: Lanes<Scalar = T>, const N: usize>(&mut self, v: V, j: usize, first: usize) {
+        let (rows, stride, outputs) = (self.rows, self.stride, self.biases.len());
+        let (mut x, mut delta) = (self.x[first * stride..].as_ptr(), self.delta[j..].as_ptr());
+        let mut sums = [v; N];
+        for _ in 0..rows {
+            // SAFETY: a vector from a row on, of which the last ends at most a vector behind δ's last row; that row of N columns.
+            unsafe {
+                let d = v.load_pointer(delta);
+                for n in 0..N {
+                    sums[n] = v.splat(*x.add(n * stride)).fma(d, sums[n]);
+                }
+            }
+            (x, delta) = (x.wrapping_add(1), delta.wrapping_add(outputs));
+        }
+        for n in 0..N {
+            sums[n].store_partial(&mut self.weights[(first + n) * outputs..][j..outputs]);
+        }
+    }
 }
 
 impl<T: Scalar> Kernel<T> for Gradient<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<Scalar = T>>(self, v: V) {
-        let Self { rows, stride, x, delta, weights, biases } = self;
-        let (inputs, outputs) = (weights.len() / biases.len(), biases.len());
-        assert!(rows <= stride && inputs * stride <= x.len(), "all of X");
-        assert!(rows * outputs + V::LANES <= delta.len() && inputs * outputs == weights.len(), "all of δ and W");
+    fn run<V: Lanes<Scalar = T>>(mut self, v: V) {
+        let (rows, outputs) = (self.rows, self.biases.len());
+        let inputs = self.weights.len() / outputs;
+        assert!(rows <= self.stride && inputs * self.stride <= self.x.len(), "all of X");
+        assert!(rows * outputs + V::LANES <= self.delta.len(), "all of δ, and a vector");
+        assert_eq!(inputs * outputs, self.weights.len(), "all of W");
         for j in (0..outputs).step_by(V::LANES) {
-            let cols = V::LANES.min(outputs - j);
-            let mut sum = v.splat(T::ZERO);
-            for r in 0..rows {
-                // SAFETY: a vector from row r on, of which the last ends at most a vector behind δ's last row.
-                sum = sum + unsafe { v.load_pointer(delta.as_ptr().add(r * outputs + j)) };
+            let (mut sum, mut delta) = (v, self.delta[j..].as_ptr());
+            for _ in 0..rows {
+                // SAFETY: as in `some`.
+                sum = sum + unsafe { v.load_pointer(delta) };
+                delta = delta.wrapping_add(outputs);
             }
-            sum.store_partial(&mut biases[j..j + cols]);
-            for i in 0..inputs {
-                let mut sum = v.splat(T::ZERO);
-                for r in 0..rows {
-                    // SAFETY: as above; row r of column i.
-                    sum = unsafe {
-                        let x = v.splat(*x.as_ptr().add(i * stride + r));
-                        x.fma(v.load_pointer(delta.as_ptr().add(r * outputs + j)), sum)
-                    };
+            sum.store_partial(&mut self.biases[j..]);
+            let mut first = 0;
+            while first < inputs {
+                let count = (inputs - first).min(4);
+                // SAFETY: asserted above.
+                unsafe {
+                    match count {
+                        1 => self.some::<V, 1>(v, j, first),
+                        2 => self.some::<V, 2>(v, j, first),
+                        3 => self.some::<V, 3>(v, j, first),
+                        _ => self.some::<V, 4>(v, j, first),
+                    }
                 }
-                sum.store_partial(&mut weights[i * outputs + j..][..cols]);
+                first += count;
             }
         }
     }

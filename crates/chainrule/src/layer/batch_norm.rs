@@ -87,7 +87,7 @@ impl<V: Lanes> ByColumns<V> for Forward<'_, V::Scalar> {
     #[inline(always)]
     fn run<const N: usize>(&mut self, v: V, columns: Columns<N>) {
         let deviation = deviations(v, columns, self.variance, self.epsilon);
-        let [mean, scale, shift] = [self.mean, self.scale, self.shift].map(|row| columns.of(v, row));
+        let (mean, scale, shift) = (columns.of(v, self.mean), columns.of(v, self.scale), columns.of(v, self.shift));
         for i in 0..self.x.rows() {
             let mut x = columns.of(v, self.x.row(i));
             for j in 0..N {
@@ -101,7 +101,11 @@ impl<V: Lanes> ByColumns<V> for Forward<'_, V::Scalar> {
 /// √(σ² + ε).
 #[inline(always)]
 fn deviations<V: Lanes, const N: usize>(v: V, columns: Columns<N>, variance: &[V::Scalar], epsilon: f64) -> [V; N] {
-    columns.of(v, variance).map(|variance| (variance + v.of(epsilon)).sqrt())
+    let mut deviations = columns.of(v, variance);
+    for j in 0..N {
+        deviations[j] = (deviations[j] + v.of(epsilon)).sqrt();
+    }
+    deviations
 }
 
 /// ∂J/∂γ ← Σ δ∘x̂ and ∂J/∂β ← Σ δ over the batch's rows in order, for `columns`.
@@ -198,7 +202,10 @@ impl<V: Lanes> ByColumns<V> for Backward<'_, V::Scalar> {
         };
         let n = v.of(rows as f64);
         let mean = columns.of(v, self.mean);
-        let [d_scale, d_shift] = [d_scale, d_shift].map(|sums| columns.of(v, sums).map(|sum| sum / n));
+        let (mut d_scale, mut d_shift) = (columns.of(v, d_scale), columns.of(v, d_shift));
+        for j in 0..N {
+            (d_scale[j], d_shift[j]) = (d_scale[j] / n, d_shift[j] / n);
+        }
         for i in 0..self.x.rows() {
             let (x, mut delta) = (columns.of(v, self.x.row(i)), columns.of(v, self.delta.row(i)));
             for j in 0..N {

@@ -2,6 +2,7 @@
 
 use crate::activation::Activation;
 use crate::backprop::Workspace;
+use crate::kernels::{InstructionSet, Kernel, Lanes};
 use crate::layer::Layer;
 use crate::scalar::Scalar;
 
@@ -36,16 +37,23 @@ pub(crate) struct Sums {
 
 impl Sums {
     /// The facts of the input and of every layer's output in the workspace's last pass.
-    pub(crate) fn of<T: Scalar>(&mut self, layers: &[Layer], workspace: &Workspace<T>, facts: &mut Vec<LayerFacts>) {
+    pub(crate) fn of<T: Scalar>(
+        &mut self,
+        set: InstructionSet,
+        layers: &[Layer],
+        workspace: &Workspace<T>,
+        facts: &mut Vec<LayerFacts>,
+    ) {
         facts.clear();
         for k in 0..=layers.len() {
             let layer = k.checked_sub(1).map(|k| &layers[k]);
-            facts.push(self.layer(layer, workspace.output(k).take(LayerFacts::MOST_ROWS)));
+            facts.push(self.layer(set, layer, workspace.output(k).take(LayerFacts::MOST_ROWS)));
         }
     }
 
     fn layer<'a, T: Scalar>(
         &mut self,
+        set: InstructionSet,
         layer: Option<&Layer>,
         mut rows: impl Iterator<Item = &'a [T]> + Clone,
     ) -> LayerFacts {
@@ -55,17 +63,7 @@ impl Sums {
             sums.clear();
             sums.resize(first.len(), 0.0);
         }
-        let mut n = 1;
-        for row in rows {
-            // Arrays side by side and nothing else in the loop: it becomes vectors.
-            let sums = self.differences.iter_mut().zip(&mut self.squares);
-            for ((x, first), (difference, square)) in row.iter().zip(first).zip(sums) {
-                let d = x.to_f64() - first.to_f64();
-                *difference += d;
-                *square += d * d;
-            }
-            n += 1;
-        }
+        let n = 1 + T::dispatch(set, Differences { first, rows, sums: self });
         let (rows, units) = (f64::from(n), first.len() as f64);
         let (mut size, mut variance, mut dead) = (0.0, 0.0, 0);
         for (first, (sum, square)) in first.iter().zip(self.differences.iter().zip(&self.squares)) {
@@ -81,6 +79,32 @@ impl Sums {
             dead: dead as f64 / units,
             saturated: flat(layer, all) as f64 / (rows * units),
         }
+    }
+}
+
+/// Adds rows' differences to the first up, and returns the number of rows.
+struct Differences<'s, 'a, T, I> {
+    first: &'a [T],
+    rows: I,
+    sums: &'s mut Sums,
+}
+
+impl<'a, T: Scalar, I: Iterator<Item = &'a [T]>> Kernel<T> for Differences<'_, 'a, T, I> {
+    type Output = u32;
+    #[inline(always)]
+    fn run<V: Lanes<Scalar = T>>(self, _: V) -> u32 {
+        let mut n = 0;
+        for row in self.rows {
+            // Arrays side by side and nothing else in the loop: it becomes vectors of f64.
+            let sums = self.sums.differences.iter_mut().zip(&mut self.sums.squares);
+            for ((x, first), (difference, square)) in row.iter().zip(self.first).zip(sums) {
+                let d = x.to_f64() - first.to_f64();
+                *difference += d;
+                *square += d * d;
+            }
+            n += 1;
+        }
+        n
     }
 }
 
@@ -118,7 +142,7 @@ mod tests {
     fn sigma_is_what_tells_rows_apart() {
         // Unit 1: 5 in both rows, dead. Unit 2: 1 and 3, variance 1. σ = √((0 + 1)/2); size √((25 + 1 + 25 + 9)/4).
         let rows: [&[f64]; 2] = [&[5.0, 1.0], &[5.0, 3.0]];
-        let facts = Sums::default().layer(None, rows.into_iter());
+        let facts = Sums::default().layer(InstructionSet::detect(), None, rows.into_iter());
         assert_eq!(facts, LayerFacts { size: 15.0_f64.sqrt(), sigma: 0.5_f64.sqrt(), dead: 0.5, saturated: 0.0 });
     }
 
@@ -137,7 +161,7 @@ mod tests {
         // 1 − 0.97² = 0.059, 1 − 0.98² = 0.0396.
         let tanh = Layer::Activation(Activation::Tanh);
         let rows: [&[f64]; 2] = [&[0.97, -0.98], &[0.0, 0.98]];
-        assert_eq!(Sums::default().layer(Some(&tanh), rows.into_iter()).saturated, 0.5);
-        assert_eq!(Sums::default().layer(None, rows.into_iter()).saturated, 0.0);
+        assert_eq!(Sums::default().layer(InstructionSet::detect(), Some(&tanh), rows.into_iter()).saturated, 0.5);
+        assert_eq!(Sums::default().layer(InstructionSet::detect(), None, rows.into_iter()).saturated, 0.0);
     }
 }
