@@ -195,6 +195,11 @@ fn gradient<T: Scalar>(
                 }
                 // A batch norm's were sums on the way back.
                 (_, Layer::BatchNorm { .. }) => {}
+                // A layer norm's, too, where one block is the whole batch.
+                (_, Layer::LayerNorm { .. }) if !blocks[b].sums[k].is_empty() => {
+                    let from = if role == Role::Scale { 0 } else { out.len() };
+                    out.copy_from_slice(&blocks[b].sums[k][from..][..out.len()]);
+                }
                 (Role::Scale, _) => {
                     let statistics = blocks[b].kept[k].as_slice();
                     layer_norm::scale_gradient(set, x, statistics, delta, cut.clone(), first, out);

@@ -270,7 +270,8 @@ impl<'a, T: Scalar> Pass<'a, T> {
                     multiply(self.set, delta.as_mut_slice(), mask.as_slice());
                 }
             }
-            _ if k == self.first => {}
+            // A layer norm's way back adds up its gradient.
+            layer if k == self.first && !matches!(layer, Layer::LayerNorm { .. }) => {}
             layer => {
                 // Later buffers belong to earlier layers.
                 let (later, earlier) = block.deltas.split_at_mut(d_in);
@@ -287,9 +288,12 @@ impl<'a, T: Scalar> Pass<'a, T> {
                         T::dispatch(self.set, kernel);
                     }
                     Layer::LayerNorm { .. } => {
-                        let statistics = block.kept[k].rows_range(rows);
-                        let statistics = statistics.as_slice();
-                        T::dispatch(self.set, layer_norm::Backward { scale, x, statistics, delta, delta_in });
+                        let statistics = block.kept[k].rows_range(rows.clone());
+                        let (statistics, sums) = (statistics.as_slice(), &mut block.sums[k][..]);
+                        if rows.start == 0 {
+                            sums.fill(T::ZERO);
+                        }
+                        T::dispatch(self.set, layer_norm::Backward { scale, x, statistics, delta, delta_in, sums });
                     }
                     Layer::Members { .. } => {
                         T::dispatch(self.set, members::Backward { scale, delta, delta_in });

@@ -23,6 +23,8 @@ pub(super) struct Block<T> {
     pub(super) kept: Vec<Matrix<T>>,
     /// The knots of an embedding at layer k.
     pub(super) knots: Vec<Vec<T>>,
+    /// ∂J/∂γ and ∂J/∂β of a layer norm at layer k, added up on the way back: where the block is the whole batch.
+    pub(super) sums: Vec<Vec<T>>,
     /// Targets, shares wᵢ / Σw and losses: one for each member of each row.
     pub(super) y: Matrix<T>,
     pub(super) shares: Vec<T>,
@@ -148,12 +150,17 @@ impl<T: Scalar> Workspace<T> {
                     Layer::Piecewise { bins, width, columns } => vec![T::ZERO; columns.len() * bins * width],
                     _ => Vec::new(),
                 });
+                let sums = network.layers().iter().zip(&network.slots).map(|(layer, slot)| match layer {
+                    Layer::LayerNorm { .. } if shares == 1 => vec![T::ZERO; slot.first.len() + slot.second.len()],
+                    _ => Vec::new(),
+                });
                 Block {
                     rows: 0..0,
                     outputs: matrices(&mut widths.iter().copied()),
                     deltas: matrices(&mut delta_widths.iter().copied()),
                     kept: matrices(kept),
                     knots: knots.collect(),
+                    sums: sums.collect(),
                     y: Matrix::zeros(0, 0),
                     shares: Vec::with_capacity(block_rows * members),
                     losses: vec![T::ZERO; block_rows * members],

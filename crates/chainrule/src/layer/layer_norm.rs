@@ -37,13 +37,16 @@ impl<T: Scalar> Kernel<T> for Forward<'_, T> {
     }
 }
 
-/// δ_in ← s·(g − mean(g) − x̂·mean(g∘x̂)) with g = γ∘δ: the row's Jacobian applied to δ.
+/// δ_in ← s·(g − mean(g) − x̂·mean(g∘x̂)) with g = γ∘δ: the row's Jacobian applied to δ; ∂J/∂γ += δ∘x̂ and ∂J/∂β += δ, row after
+/// row, while they are in the cache.
 pub(crate) struct Backward<'a, T> {
     pub(crate) scale: &'a [T],
     pub(crate) x: MatrixRef<'a, T>,
     pub(crate) statistics: &'a [T],
     pub(crate) delta: MatrixRef<'a, T>,
     pub(crate) delta_in: MatrixMut<'a, T>,
+    /// ∂J/∂γ, then ∂J/∂β; empty if these are not all rows.
+    pub(crate) sums: &'a mut [T],
 }
 
 impl<T: Scalar> Kernel<T> for Backward<'_, T> {
@@ -60,10 +63,24 @@ impl<T: Scalar> Kernel<T> for Backward<'_, T> {
                 (scale * delta).fma((x - mean) * s, sum)
             });
             let (mean_g, mean_gx) = (v.splat(sum_g / n), v.splat(sum_gx / n));
-            each(v, [x, self.scale, delta], [self.delta_in.row_mut(i)], |[x, scale, delta], [_]| {
-                let normal = (x - mean) * s;
-                [s * ((scale * delta - mean_g) - normal * mean_gx)]
-            });
+            let delta_in = self.delta_in.row_mut(i);
+            let backward = |normal: V, scale: V, delta: V| s * ((scale * delta - mean_g) - normal * mean_gx);
+            if self.sums.is_empty() {
+                each(v, [x, self.scale, delta], [delta_in], |[x, scale, delta], _| {
+                    [backward((x - mean) * s, scale, delta)]
+                });
+            } else {
+                let (scales, shifts) = self.sums.split_at_mut(x.len());
+                each(
+                    v,
+                    [x, self.scale, delta],
+                    [delta_in, scales, shifts],
+                    |[x, scale, delta], [_, d_scale, d_shift]| {
+                        let normal = (x - mean) * s;
+                        [backward(normal, scale, delta), delta.fma(normal, d_scale), d_shift + delta]
+                    },
+                );
+            }
         }
     }
 }
