@@ -394,6 +394,7 @@ fn softmax_row<V: Lanes>(v: V, z: &mut [V::Scalar]) -> (V::Scalar, V::Scalar) {
         max = Lanes::max(max, z);
     }
     let shift = v.splat(max);
+    // Not by `each`: two kernels call this, and its closure would be inlined in neither.
     for i in (0..z.len()).step_by(V::LANES) {
         (v.load_partial(&z[i..]) - shift).exp().store_partial(&mut z[i..]);
     }
@@ -485,5 +486,41 @@ impl fmt::Display for Loss {
             Self::Poisson => f.write_str("poisson"),
             Self::Own(own) => f.write_str(own.0.name()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row's ℓ and δ against those expected, with every instruction set; the row's share wᵢ/Σw is ½.
+    fn check(loss: &str, z: [f64; 2], y: &[f64], value: f64, delta: [f64; 2]) {
+        let loss: Loss = loss.parse().expect("a known name");
+        for set in InstructionSet::available() {
+            let (mut losses, mut got) = ([f64::NAN], [f64::NAN; 2]);
+            let z = MatrixRef::new(1, 2, &z).expect("a row");
+            let y = MatrixRef::new(1, y.len(), y).expect("a row");
+            loss.value_and_delta(set, z, y, &[0.5], &mut losses, MatrixMut::new(1, 2, &mut got).expect("a row"));
+            let errors = [losses[0] - value, got[0] - delta[0], got[1] - delta[1]];
+            assert!(errors.iter().all(|e| e.abs() < 1e-15), "{loss} with {}: {losses:?}, {got:?}", set.name());
+        }
+    }
+
+    #[test]
+    fn a_loss_of_two_outputs_is_the_sum_of_theirs() {
+        // ½(1 − 0)² + ½(2 − 4)² = 0.5 + 2, and 1, −2 times the share.
+        check("squared_error", [1.0, 2.0], &[0.0, 4.0], 2.5, [0.5, -1.0]);
+        check("absolute_error", [1.0, 2.0], &[0.0, 4.0], 3.0, [0.5, -0.5]);
+        // ½ · 1² + 1 · (2 − ½).
+        check("huber:1", [1.0, 2.0], &[0.0, 4.0], 2.0, [0.5, -0.5]);
+        // One target, 3: 0.25 · (3 − 1) + 0.75 · (3 − 2).
+        check("quantile:0.25:0.75", [1.0, 2.0], &[3.0], 1.25, [-0.125, -0.375]);
+        // ln(1 + e⁰) twice, σ(0) − y = ∓½.
+        let ln_2 = std::f64::consts::LN_2;
+        check("binary_cross_entropy", [0.0, 0.0], &[1.0, 0.0], 2.0 * ln_2, [-0.25, 0.25]);
+        // e⁰ − 0 twice, 1 − 1 and 1 − 3.
+        check("poisson", [0.0, 0.0], &[1.0, 3.0], 2.0, [0.0, -1.0]);
+        // Class 1 of two alike: −ln ½.
+        check("cross_entropy", [0.0, 0.0], &[1.0], ln_2, [0.25, -0.25]);
     }
 }

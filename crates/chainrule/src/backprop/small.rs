@@ -1,4 +1,4 @@
-//! A small network's step: the same numbers as a [`Pass`](super::pass), without its fixed price (2-3-2-1 with ten rows: 6,600
+//! A small network's step: the same numbers as a [`Pass`](super::pass), without its fixed price (2-3-2-1 with ten rows: 6,900
 //! instructions a step instead of 23,000). Rows stand across the lanes, so a layer of three neurons fills vectors as well as
 //! one of a hundred, and a layer is one call.
 

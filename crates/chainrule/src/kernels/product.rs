@@ -266,9 +266,9 @@ const MC: usize = 512;
 
 /// NC and KC, the columns and rows of the part of B that stays in the second-level cache while the rows of A pass.
 ///
-/// With AVX-512, measured on 1.25 MB of it, the part is three quarters of a megabyte; 14 rows of KC are half of a first level.
-/// Beside AVX2 stand caches of 512 kB: 64 columns of 512 take 0.96 of the time of those (512-1024-1024-512-10, Zen 3; in
-/// predictions 0.93; 784-256-128-10 in `f64` 0.98), where less than a megabyte is to be multiplied the same.
+/// With AVX-512, measured with a second level of 1.25 MB, the part has three quarters of a megabyte, and 14 rows of KC are half of
+/// a first level. With AVX2 the second level may be 512 kB: there 64 columns × 512 take 0.96 of the time that 512 × 384 take
+/// (512-1024-1024-512-10, Zen 3; its predictions 0.93), and the same where B is small.
 const fn part_of_b<V: Lanes>() -> (usize, usize) {
     if V::REGISTERS >= 32 { (16 * VECTORS * V::LANES, 384) } else { (64, 512) }
 }

@@ -98,7 +98,7 @@ impl<V: Lanes> ByColumns<V> for Forward<'_, V::Scalar> {
     }
 }
 
-/// √(σ² + ε).
+/// √(σ² + ε). (A loop, for the closure of an array's `map` is not inlined.)
 #[inline(always)]
 fn deviations<V: Lanes, const N: usize>(v: V, columns: Columns<N>, variance: &[V::Scalar], epsilon: f64) -> [V; N] {
     let mut deviations = columns.of(v, variance);

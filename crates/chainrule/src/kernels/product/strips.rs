@@ -16,7 +16,7 @@ const KC: usize = 512;
 const TILES: usize = 8;
 
 /// A larger C, in bytes, is asked for before it is written: it is not in the nearest caches, and stores wait for it
-/// (300-1000-300-7, batch 77: 0.85 to 0.93 of the time; 784-256-128-10 in `f64` 0.97; 20-64-64-1, which is not far, 1.02).
+/// (300-1000-300-7, batch 77: 0.94 of the time; 784-256-128-10 in `f64` 0.97; 20-64-64-1, which is not far, 1.02).
 const FAR: usize = 128 * 1024;
 
 /// C \[m, n\] ← Σₚ AₚᵀBₚ, each element one chain over the rows of part 0, then part 1, and so on.
