@@ -110,9 +110,9 @@ impl Scalar for Dual {
     }
 }
 
-const NAIVE_ONLY: &str = "the naive product touches no pointer";
+const NAIVE_ONLY: &str = "the naive product needs none of these";
 
-// The trait's pointer methods are unsafe to call; none of these does anything.
+// The trait's pointer methods are unsafe to call.
 #[allow(unsafe_code)]
 impl Lanes for Dual {
     type Scalar = Self;
@@ -130,11 +130,13 @@ impl Lanes for Dual {
     fn store(self, to: &mut [Self]) {
         to[0] = self;
     }
-    unsafe fn load_pointer(self, _: *const Self) -> Self {
-        unreachable!("{NAIVE_ONLY}")
+    unsafe fn load_pointer(self, from: *const Self) -> Self {
+        // SAFETY: the caller promises a readable element.
+        unsafe { *from }
     }
-    unsafe fn store_pointer(self, _: *mut Self) {
-        unreachable!("{NAIVE_ONLY}")
+    unsafe fn store_pointer(self, to: *mut Self) {
+        // SAFETY: the caller promises a writable element.
+        unsafe { *to = self };
     }
     unsafe fn load_first(self, _: *const Self, _: usize) -> Self {
         unreachable!("{NAIVE_ONLY}")

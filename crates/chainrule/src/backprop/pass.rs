@@ -60,24 +60,31 @@ impl<'a, T: Scalar> Pass<'a, T> {
     }
 
     pub(super) fn gather(&self, block: &mut Block<T>) {
-        let end = block.rows.end;
-        for i in 0..block.rows.len() {
-            let row = self.row(block.rows.start + i);
-            if let Some(&soon) = self.batch.and_then(|batch| batch[..end].get(block.rows.start + i + ROWS_AHEAD)) {
+        let Range { start, end } = block.rows;
+        let batch = self.batch.map(|batch| &batch[..end]);
+        for i in start..end {
+            if let Some(&soon) = batch.and_then(|batch| batch.get(i + ROWS_AHEAD)) {
                 // Of a long row the beginning: the processor itself sees that the rest follows.
                 let row = self.x.row(soon);
                 prefetch(&row[..row.len().min(64)]);
                 self.targets.iter().for_each(|targets| prefetch(targets.y.row(soon)));
             }
             if !self.in_place {
-                block.outputs[0].row_mut(i).copy_from_slice(self.x.row(row));
+                block.outputs[0].row_mut(i - start).copy_from_slice(self.x.row(self.row(i)));
             }
-            if let Some(targets) = self.targets {
-                let members = self.network.members();
-                let weight = targets.weights.map_or(1.0, |weights| weights[row].to_f64());
-                for m in i * members..(i + 1) * members {
-                    block.y.row_mut(m).copy_from_slice(targets.y.row(row));
-                    block.shares[m] = T::from_f64(weight / (targets.total * members as f64));
+        }
+        let Some(Targets { y, weights, total, .. }) = self.targets else { return };
+        let members = self.network.members();
+        let share = |weight: f64| T::from_f64(weight / (total * members as f64));
+        let equal = share(1.0);
+        for i in start..end {
+            let (row, of_row) = (self.row(i), (i - start) * members..(i - start + 1) * members);
+            block.shares[of_row.clone()].fill(weights.map_or(equal, |weights| share(weights[row].to_f64())));
+            for m in of_row {
+                match (block.y.row_mut(m), y.row(row)) {
+                    // Not worth a call.
+                    ([to], [from]) => *to = *from,
+                    (to, from) => to.copy_from_slice(from),
                 }
             }
         }

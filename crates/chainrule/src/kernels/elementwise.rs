@@ -1,38 +1,63 @@
 //! Element by element, and down the columns of a matrix: one loop for every formula.
 
 use super::lanes::Lanes;
+use super::naive::LANES;
+use crate::scalar::Scalar;
 
 /// Runs `f` over all elements: it sees one vector of each slice and returns what the writable ones become.
 ///
-/// All slices have the same length. The loop has one call of `f`, so that a formula is inlined whatever its size.
+/// All slices have the same length. There is one call of `f`, so that a formula is inlined whatever its size: what is less than
+/// a vector at the end passes through copies of a vector's length.
 #[inline(always)]
 pub(crate) fn each<V: Lanes, const R: usize, const W: usize>(
     v: V,
     read: [&[V::Scalar]; R],
-    write: [&mut [V::Scalar]; W],
+    mut write: [&mut [V::Scalar]; W],
     f: impl Fn([V; R], [V; W]) -> [V; W],
 ) {
     let n = write[0].len();
     assert!(read.iter().all(|x| x.len() == n) && write.iter().all(|x| x.len() == n), "slices of one length");
-    let mut i = 0;
-    while i < n {
-        let whole = n - i >= V::LANES;
-        let (mut x, mut y) = ([v; R], [v; W]);
-        for r in 0..R {
-            x[r] = if whole { v.load(&read[r][i..]) } else { v.load_partial(&read[r][i..]) };
+    let whole = n - n % V::LANES;
+    let (mut from, mut to, mut end) = (read.map(<[_]>::as_ptr), write.each_mut().map(|y| y.as_mut_ptr()), whole);
+    let (mut rest, mut rest_written) = ([[V::Scalar::ZERO; LANES]; R], [[V::Scalar::ZERO; LANES]; W]);
+    for last in [false, true] {
+        if last {
+            if whole == n {
+                break;
+            }
+            for r in 0..R {
+                v.load_partial(&read[r][whole..]).store(&mut rest[r]);
+            }
+            for w in 0..W {
+                v.load_partial(&write[w][whole..]).store(&mut rest_written[w]);
+            }
+            (from, to) = (rest.each_ref().map(|x| x.as_ptr()), rest_written.each_mut().map(|y| y.as_mut_ptr()));
+            end = V::LANES;
         }
-        for w in 0..W {
-            y[w] = if whole { v.load(&write[w][i..]) } else { v.load_partial(&write[w][i..]) };
+        let mut i = 0;
+        while i < end {
+            let (mut x, mut y) = ([v; R], [v; W]);
+            // SAFETY: `end` is a multiple of a vector's elements, all pointers are valid up to it, and what they point to
+            // is borrowed, for writing where it is written.
+            unsafe {
+                for r in 0..R {
+                    x[r] = v.load_pointer(from[r].add(i));
+                }
+                for w in 0..W {
+                    y[w] = v.load_pointer(to[w].add(i));
+                }
+                y = f(x, y);
+                for w in 0..W {
+                    y[w].store_pointer(to[w].add(i));
+                }
+            }
+            i += V::LANES;
         }
-        let y = f(x, y);
-        for w in 0..W {
-            if whole {
-                y[w].store(&mut write[w][i..]);
-            } else {
-                y[w].store_partial(&mut write[w][i..]);
+        if last {
+            for w in 0..W {
+                v.load(&rest_written[w]).store_partial(&mut write[w][whole..]);
             }
         }
-        i += V::LANES;
     }
 }
 

@@ -6,8 +6,8 @@
 //! LOOP 4    pc: the inner index, KC at a time       every element of C continues the chain that it stored
 //! LOOP 3      ic: the rows of A and C, MC at a time      A's block is copied if it stands badly in the cache
 //! LOOP 2        ir: the rows of a tile                   its part of A stays in the first-level cache
-//! LOOP 1          jr: the columns of a tile              B streams from the second level
-//! LOOP 0            p: the inner index                   the tile of C stays in registers (tile.rs)
+//! LOOP 1          jr: the columns of a tile              B streams from the second level (tile.rs, from here on)
+//! LOOP 0            p: the inner index                   the tile of C stays in registers
 //! ```
 //! The papers have C's rows where vectors are, so their loops 1 and 2 stand the other way round and keep a part of B.
 //!
@@ -24,7 +24,7 @@ pub use pack::Packed;
 pub(crate) use strips::strips;
 
 use self::pack::Buffer;
-use self::tile::{Order, Origin, Tile, VECTORS, most_rows};
+use self::tile::{Order, Origin, Tiles, VECTORS, most_rows};
 use self::vector::{Outer, vector_product};
 use super::{InstructionSet, Kernel, Lanes, Set, naive};
 use crate::matrix::{MatrixMut, MatrixRef};
@@ -287,7 +287,7 @@ impl<T: Scalar> Kernel<T> for Product<'_, '_, T> {
     #[inline(always)]
     fn run<V: Lanes<Scalar = T>>(self, v: V) {
         let Self { copy, start, a, b, c } = self;
-        let (m, k, n) = (a.rows, a.cols, c.cols);
+        let (set, m, k, n) = (b.set(), a.rows, a.cols, c.cols);
         let c_data = c.data.as_mut_ptr();
         let width = VECTORS * V::LANES;
         let (mut most_columns, most_steps) = part_of_b::<V>();
@@ -300,31 +300,33 @@ impl<T: Scalar> Kernel<T> for Product<'_, '_, T> {
             for (pc, kc) in blocks(k, most_steps) {
                 for (ic, mc) in blocks(m, MC) {
                     let a = ABlock::new(v, copy, a, (ic, mc), (pc, kc), end - jc);
+                    let origin = match start {
+                        _ if pc > 0 => Origin::Stored,
+                        Start::Zero => Origin::Zero,
+                        Start::Bias(bias) => Origin::Bias(bias[jc..].as_ptr()),
+                        Start::Stored => Origin::Stored,
+                    };
                     for (ir, rows) in blocks(mc, most_rows::<V>()) {
-                        for jr in (jc..end).step_by(width) {
-                            let origin = match start {
-                                _ if pc > 0 => Origin::Stored,
-                                Start::Zero => Origin::Zero,
-                                Start::Bias(bias) => Origin::Bias(bias[jr..].as_ptr()),
-                                Start::Stored => Origin::Stored,
-                            };
-                            // SAFETY: rows below m, columns below n and inner indices below k lie inside the views
-                            // (`Strided::new` and `StridedMut::new` checked them, and `check_shapes` that they agree);
-                            // a packed panel has k · width elements. C is borrowed for writing.
-                            unsafe {
-                                Tile {
-                                    rows,
-                                    cols: width.min(end - jr),
-                                    k: kc,
-                                    a: a.first.add(ir * a.tile_row),
-                                    order: a.order,
-                                    b: b.panel(v, pc, jr),
-                                    c: c_data.add((ic + ir) * c.row_stride + jr),
-                                    c_row: c.row_stride,
-                                    origin,
-                                }
-                                .run(v);
+                        // SAFETY: rows below m, columns below n and inner indices below k lie inside the views
+                        // (`Strided::new` and `StridedMut::new` checked them, and `check_shapes` that they agree);
+                        // a packed panel has k · width elements. C is borrowed for writing.
+                        unsafe {
+                            Tiles {
+                                rows,
+                                down: 1,
+                                cols: end - jc,
+                                k: kc,
+                                a: a.first.add(ir * a.tile_row),
+                                order: a.order,
+                                a_tile: 0,
+                                b: b.panel(v, pc, jc),
+                                b_panel: k * width,
+                                c: c_data.add((ic + ir) * c.row_stride + jc),
+                                c_row: c.row_stride,
+                                origin,
+                                far: false,
                             }
+                            .run(set);
                         }
                     }
                 }

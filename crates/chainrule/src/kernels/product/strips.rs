@@ -3,7 +3,7 @@
 
 use super::pack::{self, Fill};
 use super::{
-    Order, Origin, Scratch, Start, Strided, StridedMut, Tile, VECTORS, blocks, most_rows, naive, vector_product,
+    Order, Origin, Scratch, Start, Strided, StridedMut, Tiles, VECTORS, blocks, most_rows, naive, vector_product,
 };
 use crate::kernels::{InstructionSet, Kernel, Lanes, Set};
 use crate::scalar::Scalar;
@@ -115,31 +115,30 @@ where
                     }
                     first += a.rows;
                 }
-                for jr in (0..n).step_by(width) {
-                    for (tile, (ir, rows)) in tiles() {
-                        if far {
-                            // This tile's neighbour in C, a cache line a row, which is written next.
-                            let next = c.as_ptr().wrapping_add((ic + ir) * n + jr + width);
-                            for i in 0..rows {
-                                v.prefetch(next.wrapping_add(i * n));
-                            }
+                // Tiles of one height together: at most two heights.
+                let mut tile = 0;
+                while let Some((first, (ir, rows))) = tiles().nth(tile) {
+                    let down = tiles().skip(tile).take_while(|&(_, (_, next))| next == rows).count();
+                    // SAFETY: the tiles' columns are kc × rows elements, B's panels have k rows, and C is m × n.
+                    unsafe {
+                        Tiles {
+                            rows,
+                            down,
+                            cols: n,
+                            k: kc,
+                            a: place(first, ir),
+                            order: Order::Columns,
+                            a_tile: kc * rows + V::LANES,
+                            b: packed.panel(v, pc, 0),
+                            b_panel: k * width,
+                            c: c.as_mut_ptr().add((ic + ir) * n),
+                            c_row: n,
+                            origin: if pc == 0 { Origin::Zero } else { Origin::Stored },
+                            far,
                         }
-                        // SAFETY: the tile's columns are kc × rows elements, B's panels have k rows, and C is m × n.
-                        unsafe {
-                            Tile {
-                                rows,
-                                cols: width.min(n - jr),
-                                k: kc,
-                                a: place(tile, ir),
-                                order: Order::Columns,
-                                b: packed.panel(v, pc, jr),
-                                c: c.as_mut_ptr().add((ic + ir) * n + jr),
-                                c_row: n,
-                                origin: if pc == 0 { Origin::Zero } else { Origin::Stored },
-                            }
-                            .run(v);
-                        }
+                        .run(set);
                     }
+                    tile += down;
                 }
             }
             done(ic..ic + mc, &mut c[ic * n..(ic + mc) * n]);
